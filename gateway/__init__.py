@@ -1,0 +1,1 @@
+"""The HTTP gateway and the ``aideator`` command: one way in to AIdeator among three."""

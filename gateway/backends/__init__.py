@@ -1,0 +1,1 @@
+"""Where variations run: the agreement (``base``) and its implementations."""

@@ -7,6 +7,7 @@ skip types that they do not know.
 """
 
 import base64
+import builtins
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from aideator.protocol.errors import ErrorCode
 from aideator.protocol.outcomes import Status, StopReason
 
-VERSION = 1
+VERSION: Literal[1] = 1
 
 MAX_LINE_BYTES = 32 * 1024 * 1024
 """Longest line a reader has to take, in bytes; the agent keeps every line below it."""
@@ -50,7 +51,10 @@ class Event(BaseModel):
     """The envelope that every line has."""
 
     model_config = ConfigDict(
-        frozen=True, extra="allow", validate_by_name=True, validate_by_alias=True,
+        frozen=True,
+        extra="allow",
+        validate_by_name=True,
+        validate_by_alias=True,
         serialize_by_alias=True,
     )
 
@@ -143,7 +147,7 @@ class PatchEvent(Event):
     truncated: bool = False
     """The patch is longer than ``MAX_PATCH_BYTES`` and is not carried."""
 
-    def content(self) -> bytes:
+    def content(self) -> builtins.bytes:
         """Return the diff's bytes."""
         return base64.b64decode(self.diff)
 

@@ -1,0 +1,85 @@
+"""What keeps one agent process apart from the machine and from its siblings.
+
+bubblewrap where it is there and works: a read-only view of the few system directories
+that Python and git need, a private home and temp, process and user namespaces. Else a
+plain process; its limits on memory and files are set by the agent program itself.
+"""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import aideator
+
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt/homebrew")
+CONFIGURATION = (
+    "/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/crypto-policies",
+    "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf",
+    "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives",
+    "/etc/passwd", "/etc/group", "/etc/localtime", "/run/systemd/resolve",
+)  # fmt: skip
+
+
+def bubblewrap_command(directory: Path) -> list[str]:
+    """Return the words before a command that runs it in bubblewrap.
+
+    Parameters
+    ----------
+    directory
+        The only directory that can be written, under its own name.
+    """
+    readable = [*SYSTEM, *CONFIGURATION, *(str(path) for path in _python_directories())]
+    readable += [
+        os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
+    ]
+    binds = [word for path in readable for word in ("--ro-bind-try", path, path)]
+    return [
+        "bwrap",
+        "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--die-with-parent", "--new-session", "--cap-drop", "ALL",
+        "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",  # noqa: S108 - its own
+        *binds,
+        "--bind", str(directory), str(directory),
+        "--chdir", str(directory),
+        "--",
+    ]  # fmt: skip
+
+
+def _python_directories() -> list[Path]:
+    package = Path(next(iter(aideator.__path__))).parent
+    found = [
+        Path(sys.prefix),
+        Path(sys.base_prefix),
+        Path(sys.executable).resolve().parent,
+        package,
+    ]
+    return [path for path in found if not path.is_relative_to("/usr")]
+
+
+async def bubblewrap_problem() -> str | None:
+    """Try bubblewrap once; return ``None`` if it works, else why not."""
+    if shutil.which("bwrap") is None:
+        return "bubblewrap (bwrap) is not installed"
+    with tempfile.TemporaryDirectory(prefix="aideator-probe-") as directory:
+        process = await asyncio.create_subprocess_exec(
+            *bubblewrap_command(Path(directory)), sys.executable, "-I", "-c",
+            "import subprocess; subprocess.run(['git', '--version'], check=True)",
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(10):
+                _, stderr = await process.communicate()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            return "bubblewrap did not start a program within 10 s"
+    if process.returncode == 0:
+        return None
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return f"bubblewrap does not work here: {lines[-1] if lines else process.returncode}"

@@ -1,0 +1,159 @@
+"""Errors of the HTTP API: RFC 9457 problem details with a stable ``code``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of a request, and how to put it right."""
+
+    field: str
+    message: str
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error response (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] = []
+
+
+CODES: dict[str, tuple[int, str]] = {
+    "invalid_json": (400, "The body is not a JSON object"),
+    "invalid_header": (400, "A header cannot be used"),
+    "host_not_allowed": (400, "The Host header is not one of this server's names"),
+    "unauthorized": (401, "A bearer token is needed"),
+    "origin_not_allowed": (403, "This Origin may not call the server"),
+    "not_found": (404, "Not found"),
+    "run_not_found": (404, "There is no such run"),
+    "variation_not_found": (404, "There is no such variation"),
+    "patch_not_found": (404, "There is no patch"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "variation_not_completed": (409, "Only a completed variation can be selected"),
+    "run_active": (409, "The run has not ended"),
+    "patch_too_large": (409, "The patch is too large to be kept"),
+    "body_too_large": (413, "The body is too large"),
+    "unsupported_media_type": (415, "The body must be application/json"),
+    "invalid_request": (422, "The request has a field that cannot be used"),
+    "idempotency_conflict": (422, "The Idempotency-Key was used for another request"),
+    "internal_error": (500, "The server failed"),
+    "not_ready": (503, "The server cannot start runs now"),
+}
+"""Every ``code`` the API answers with: HTTP status and title."""
+
+
+class Problem(Exception):  # noqa: N818 - the word of RFC 9457
+    """An error a caller can act on, raised anywhere below the routes.
+
+    Parameters
+    ----------
+    code
+        A key of ``CODES``; status and title follow from it.
+    detail
+        What is wrong with this request, and the remedy.
+    errors
+        What is wrong with which field.
+    """
+
+    def __init__(self, code: str, detail: str, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.errors = list(errors)
+
+    @property
+    def status(self) -> int:
+        """HTTP status."""
+        return CODES[self.code][0]
+
+    def details(self) -> ProblemDetails:
+        """Return the body of the response."""
+        status, title = CODES[self.code]
+        return ProblemDetails(
+            title=title, status=status, detail=self.detail, code=self.code, errors=self.errors
+        )
+
+    def response(self) -> Response:
+        """Return the whole response."""
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else None
+        return JSONResponse(
+            self.details().model_dump(exclude_defaults=False),
+            status_code=self.status,
+            media_type=PROBLEM_JSON,
+            headers=headers,
+        )
+
+
+def invalid_field(field: str, message: str) -> Problem:
+    """Return the problem of one unusable field."""
+    return Problem(
+        "invalid_request", f"{field}: {message}", [FieldError(field=field, message=message)]
+    )
+
+
+def from_validation(error: ValidationError) -> Problem:
+    """Turn pydantic's findings into one problem that names every field."""
+    findings = []
+    for found in error.errors(include_url=False, include_input=False):
+        if found["type"] in ("json_invalid", "model_type") and not found["loc"]:
+            return Problem("invalid_json", f"Send a JSON object as the body: {found['msg']}.")
+        field = ".".join(str(part) for part in found["loc"]) or "body"
+        findings.append(FieldError(field=field, message=_remedy(found["type"], found["msg"])))
+    return Problem(
+        "invalid_request", "; ".join(f"{f.field}: {f.message}" for f in findings), findings
+    )
+
+
+def _remedy(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "This field is required."
+    if kind == "extra_forbidden":
+        return "This field is not known; remove it."
+    if kind == "string_pattern_mismatch":
+        return "This field must not be blank."
+    message = message.removeprefix("Value error, ")
+    return message if message.endswith(".") else f"{message}."
+
+
+async def on_problem(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """Answer a ``Problem``."""
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this type alone
+    return error.response()
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what Starlette's router refuses."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
+    if error.status_code == 405:
+        problem = Problem(
+            "method_not_allowed", f"{request.method} is not supported by {request.url.path}."
+        )
+    else:
+        problem = Problem("not_found", f"There is nothing at {request.url.path}.")
+    response = problem.response()
+    for name, value in (error.headers or {}).items():
+        response.headers[name] = value
+    return response
+
+
+async def on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """Answer what nobody expected; the traceback is in the log."""
+    return Problem("internal_error", "This is a defect; the server's log has more.").response()
+
+
+HANDLERS: dict[Any, Any] = {
+    Problem: on_problem,
+    HTTPException: on_http_exception,
+    Exception: on_crash,
+}

@@ -1,0 +1,20 @@
+"""Waiting for work that may be told to stop."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what ``work`` returns, or ``None`` if ``stop`` was set and it was cancelled."""
+    task = asyncio.create_task(work)
+    bell = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, bell), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        bell.cancel()
+        task.cancel()  # nothing happens to a task that is done
+        await asyncio.wait((task, bell))
+    return None if task.cancelled() else task.result()

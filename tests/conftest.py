@@ -1,0 +1,30 @@
+"""Fixtures that more than one kind of test needs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateways import Gateway, serving
+from tests.support.repositories import make_repository
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Return a real Git repository with one commit."""
+    return make_repository(tmp_path / "repository")
+
+
+@pytest.fixture(scope="session")
+def shared_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a repository that no test changes."""
+    return make_repository(tmp_path_factory.mktemp("shared") / "repository")
+
+
+@pytest.fixture(scope="session")
+def demo_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Return a gateway with the scripted demo, for tests that only start runs of their own."""
+    data_dir = tmp_path_factory.mktemp("gateway") / "data"
+    flags = ("--demo", "--backend", "local", "--allow-file", "--demo-tokens-per-second", "300")
+    with serving(data_dir, *flags) as gateway:
+        yield gateway

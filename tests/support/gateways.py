@@ -1,0 +1,109 @@
+"""The real command, serving on a free port with a real database."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from httpx_sse import ServerSentEvent, connect_sse
+
+COMMAND = str(Path(sys.executable).with_name("aideator"))
+SECONDS = 60.0
+ENDED = ("completed", "failed", "cancelled", "interrupted")
+
+
+@dataclass
+class Gateway:
+    """A running gateway."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    data_dir: Path
+    log: Path
+    http: httpx.Client
+
+    def create(self, **body: Any) -> str:
+        """Start a run and return its id."""
+        response = self.http.post("/runs", json={"prompt": "Do it.", **body})
+        assert response.status_code == 202, response.text
+        return str(response.json()["run_id"])
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """Return a run."""
+        response = self.http.get(f"/runs/{run_id}")
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
+        return found
+
+    def stream(self, run_id: str, last_event_id: str | None = None) -> Iterator[ServerSentEvent]:
+        """Read a run's stream to its end with a real SSE client."""
+        headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
+        with connect_sse(self.http, "GET", f"/runs/{run_id}/stream", headers=headers) as source:
+            source.response.raise_for_status()
+            yield from source.iter_sse()
+
+    def finish(self, run_id: str) -> dict[str, Any]:
+        """Wait until a run has ended, and return it."""
+        for event in self.stream(run_id):
+            if event.event == "end":
+                break
+        return self.run(run_id)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Stop the process and wait for it."""
+        self.process.send_signal(number)
+        self.process.wait(SECONDS)
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Return the environment of a command: none of the caller's own settings are in it."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AIDEATOR_", "ANTHROPIC_", "OTEL_"))
+    }
+    return {**clean, **settings}
+
+
+@contextlib.contextmanager
+def serving(
+    data_dir: Path, *flags: str, token: str | None = None, **settings: str
+) -> Iterator[Gateway]:
+    """Run ``aideator serve`` on a free port until the block ends."""
+    log = data_dir.with_name(f"{data_dir.name}.log")
+    address = data_dir / "server.json"
+    address.unlink(missing_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [COMMAND, "serve", "--port", "0", "--data-dir", str(data_dir), *flags],
+            env=environment(**settings, **({"AIDEATOR_TOKEN": token} if token else {})),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        deadline = time.monotonic() + SECONDS
+        while not address.exists():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        url = json.loads(address.read_text())["url"]
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        with httpx.Client(base_url=url, headers=headers, timeout=SECONDS, trust_env=False) as http:
+            yield Gateway(process, url, data_dir, log, http)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        try:
+            process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
