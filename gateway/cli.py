@@ -128,7 +128,9 @@ def demo(as_json: bool, variations: int, data_dir: Path | None) -> None:
         directory = data_dir or Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="aideator-demo-"))
         )
-        settings = Settings(demo=True, backend="local", allow_file=True, data_dir=directory)
+        settings = Settings.load(
+            {"demo": True, "backend": "local", "allow_file": True, "data_dir": directory}
+        )
         request = NewRun(github_url=url, prompt=DEMO_PROMPT, variations=variations)
         if not as_json:
             click.echo("This is a scripted demo, not an LLM: no key, no cost.\n")

@@ -1,5 +1,6 @@
 """The main job: one prompt, one repository, three variations, live; patches; a winner."""
 
+import itertools
 import json
 import subprocess
 import time
@@ -128,7 +129,7 @@ def test_tokens_arrive_while_the_model_still_speaks_and_variations_interleave(
         assert len(times) >= 50
         assert ended[number] - times[0] > 1.0
         assert times[-1] - times[0] > 1.0
-    switches = sum(1 for a, b in zip(order, order[1:], strict=False) if a != b)
+    switches = sum(1 for a, b in itertools.pairwise(order) if a != b)
     assert switches > 30
 
 

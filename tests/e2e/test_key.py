@@ -1,0 +1,69 @@
+"""The API key goes to the model's server and nowhere else."""
+
+import json
+from pathlib import Path
+
+from gateway.demo.script import Text, ToolUse
+from gateway.demo.server import Script, ScriptedModel
+from tests.support.gateways import serving
+from tests.support.repositories import FILES, make_repository
+
+KEY = "sk-ant-test-0123456789-secret"
+
+HOSTILE = {
+    **FILES,
+    # Each of these would redirect or read the key if anything looked at it.
+    "anthropic.py": "raise SystemExit('imported from the repository')\n",
+    "sitecustomize.py": "raise SystemExit('imported from the repository')\n",
+    "aideator/__init__.py": "raise SystemExit('imported from the repository')\n",
+    ".env": "ANTHROPIC_BASE_URL=http://127.0.0.1:9\nANTHROPIC_API_KEY=other\n",
+    ".netrc": "default login x password y\n",
+    ".anthropic/config.json": '{"base_url": "http://127.0.0.1:9"}\n',
+    "pyproject.toml": '[tool.anthropic]\nbase_url = "http://127.0.0.1:9"\n',
+}
+
+
+def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repository", HOSTILE)
+    replies = [
+        [Text("Looking. "), ToolUse("list_files", {"path": "."})],
+        [Text("slow " * 40, pace=0.02)],
+    ]
+    arguments = b""
+    with (
+        ScriptedModel(Script({}, default=replies)) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            ANTHROPIC_API_KEY=KEY,
+        ) as gateway,
+    ):  # fmt: skip
+        run_id = gateway.create(github_url=repository.as_uri(), variations=2)
+        stream = ""
+        for event in gateway.stream(run_id):
+            stream += event.data
+            if json.loads(event.data).get("type") == "agent_output":
+                arguments += b"".join(
+                    path.read_bytes()
+                    for path in Path("/proc").glob("[0-9]*/cmdline")
+                    if path.exists()
+                )
+        assert gateway.run(run_id)["status"] == "completed"
+        answers = stream + gateway.http.get("/runs").text + gateway.http.get("/readyz").text
+        for number in (1, 2):
+            answers += gateway.http.get(f"/runs/{run_id}/variations/{number}/transcript").text
+        # It did arrive where it belongs, from every variation.
+        assert {r.variation for r in model.requests if KEY in str(r.headers)} == {1, 2}
+    assert b"aideator.agent" in arguments
+    assert KEY.encode() not in arguments
+    assert KEY not in answers
+    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert files
+    everything = b"".join(path.read_bytes() for path in files)
+    assert KEY.encode() not in everything + (tmp_path / "data.log").read_bytes()
+
+
+def test_without_a_key_a_run_fails_before_any_work(shared_repository: Path, tmp_path: Path) -> None:
+    with serving(tmp_path / "data", "--backend", "local", "--allow-file") as gateway:
+        run = gateway.finish(gateway.create(github_url=shared_repository.as_uri()))
+        assert (run["status"], run["code"]) == ("failed", "missing_api_key")
+        assert run["commit"] is None

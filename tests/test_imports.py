@@ -1,0 +1,84 @@
+"""Imports point one way, and each install profile imports what it is for."""
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULE_FILES = ("main", "run", "variation", "containers")
+
+FORBIDDEN = {
+    # part: what it must not import
+    "src/aideator/protocol": ("aideator.agent", "dagger", "anthropic", "gateway"),
+    "src/aideator/agent": ("dagger", "gateway"),
+    "src/aideator": ("gateway",),
+}
+
+
+def imports_of(file: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def offenders(files: list[Path], forbidden: tuple[str, ...]) -> list[str]:
+    assert files
+    return [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in files
+        for name in imports_of(file)
+        if any(name == other or name.startswith(f"{other}.") for other in forbidden)
+    ]
+
+
+@pytest.mark.parametrize(("part", "forbidden"), FORBIDDEN.items())
+def test_imports_point_one_way(part: str, forbidden: tuple[str, ...]) -> None:
+    assert offenders(sorted((ROOT / part).rglob("*.py")), forbidden) == []
+
+
+def test_the_module_ships_the_agent_and_never_imports_it() -> None:
+    files = [f for f in (ROOT / "src/aideator").glob("*.py") if f.name != "__init__.py"]
+    if files:
+        assert offenders(files, ("aideator.agent", "anthropic")) == []
+
+
+def test_only_the_dagger_backend_knows_dagger() -> None:
+    files = [file for file in (ROOT / "gateway").rglob("*.py") if file.name != "dagger.py"]
+    assert offenders(files, ("dagger",)) == []
+
+
+def test_a_base_install_imports_the_module_and_the_agent(tmp_path: Path) -> None:
+    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
+    environment = {
+        **{k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"},
+        "UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv"),
+    }
+    subprocess.run(
+        [uv, "sync", "--quiet", "--frozen", "--no-dev", "--no-editable",
+         "--python", sys.executable, "--project", str(ROOT)],
+        env=environment, check=True, timeout=110,
+    )  # fmt: skip
+    program = (
+        "import importlib.util, pkgutil\n"
+        "import aideator, aideator.protocol, aideator.agent, dagger, anthropic\n"
+        "for package in (aideator.protocol, aideator.agent):\n"
+        "    for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        if not found.name.endswith('__main__'):\n"
+        "            importlib.import_module(found.name)\n"
+        "for name in ('starlette', 'sqlmodel', 'uvicorn'):\n"
+        "    assert importlib.util.find_spec(name) is None, name\n"
+    )
+    done = subprocess.run(
+        [str(tmp_path / "venv/bin/python"), "-c", program],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
