@@ -54,10 +54,10 @@ def test_demo_needs_a_repository(tmp_path: Path) -> None:
 
 def test_run_follows_a_local_repository(repository: Path, tmp_path: Path) -> None:
     (repository / "untracked.txt").write_text("not committed\n")
-    settings = {"XDG_DATA_HOME": str(tmp_path / "share"), "AIDEATOR_DEMO_TOKENS_PER_SECOND": "500"}
     done = run(
         "run", ".", "Improve it.", "-n", "1", "--demo", "--backend", "local",
-        cwd=repository, **settings,
+        cwd=repository, XDG_DATA_HOME=str(tmp_path / "share"),
+        AIDEATOR_DEMO_TOKENS_PER_SECOND="500",
     )  # fmt: skip
     assert b"uncommitted changes are not part of the run" in done.stderr
     patch = done.stdout[done.stdout.index(b"diff --git ") :].strip() + b"\n"

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from gateway.demo.script import Text, ToolUse
+from gateway.demo.script import Reply, Text, ToolUse
 from gateway.demo.server import Script, ScriptedModel
 from tests.support.gateways import serving
 from tests.support.repositories import FILES, make_repository
@@ -25,7 +25,7 @@ HOSTILE = {
 
 def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository", HOSTILE)
-    replies = [
+    replies: list[Reply] = [
         [Text("Looking. "), ToolUse("list_files", {"path": "."})],
         [Text("slow " * 40, pace=0.02)],
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.script import HttpError, Text, ToolUse
+from gateway.demo.script import HttpError, Reply, Text, ToolUse
 from gateway.demo.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
 from tests.support.repositories import apply_patch, git
@@ -136,7 +136,7 @@ def test_tokens_arrive_while_the_model_still_speaks_and_variations_interleave(
 def test_one_failing_variation_leaves_its_siblings_alone(
     shared_repository: Path, tmp_path: Path
 ) -> None:
-    good = [
+    good: list[Reply] = [
         [
             Text("I will write a file."),
             ToolUse(
@@ -146,7 +146,7 @@ def test_one_failing_variation_leaves_its_siblings_alone(
         ],
         [Text("Done.")],
     ]
-    bad = [[HttpError(401, "authentication_error", "invalid x-api-key sk-very-secret")]]
+    bad: list[Reply] = [[HttpError(401, "authentication_error", "invalid x-api-key sk-very-secret")]]
     with (
         ScriptedModel(Script({1: good, 2: bad, 3: good})) as model,
         serving(
