@@ -17,6 +17,7 @@ from gateway.demo.standin import MODEL, DemoPlayer
 from gateway.errors import HANDLERS
 from gateway.guard import Guard
 from gateway.log import EventLog
+from gateway.metrics import Metrics
 from gateway.routes import ROUTES, State
 from gateway.runs import Runs
 from gateway.settings import Settings
@@ -54,11 +55,12 @@ def create_app(
             place = backend or LocalBackend(told)
             await place.start()
             stack.push_async_callback(place.aclose)
-            runs = Runs(told, opened, log, place)
+            metrics = Metrics()
+            runs = Runs(told, opened, log, place, metrics)
             await runs.recover()
             stack.push_async_callback(runs.aclose)
             logger.info("%s", (await place.readiness()).reason)
-            yield State(runs=runs, store=opened, log=log, backend=place)
+            yield State(runs=runs, store=opened, log=log, backend=place, metrics=metrics)
 
     middleware = [Middleware(Guard, settings=settings)]
     if settings.allow_origin:
@@ -80,7 +82,9 @@ async def _with_model(settings: Settings, stack: AsyncExitStack) -> Settings:
     """Start the scripted model if it was asked for, and point the settings at it."""
     if not settings.demo:
         return settings
-    model = await stack.enter_async_context(ScriptedModel(DemoPlayer(settings.demo_tokens_per_second)))
+    model = await stack.enter_async_context(
+        ScriptedModel(DemoPlayer(settings.demo_tokens_per_second))
+    )
     return settings.model_copy(
         update={"base_url": model.base_url, "model": MODEL, "api_key": None, "auth_token": None}
     )

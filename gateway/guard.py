@@ -16,8 +16,8 @@ from gateway.settings import Settings
 
 MAX_BODY_BYTES = 1024 * 1024
 
-OPEN_PATHS = ("/healthz",)
-"""Paths that need no token: they tell nothing but that the server lives."""
+OPEN_PATHS = ("/healthz", "/openapi.json", "/docs")
+"""Paths that need no token: they tell nothing but that the server lives, and its API."""
 
 
 class Guard:
@@ -58,7 +58,7 @@ class Guard:
                 f"Pages of {origin} may not call this server; start it with "
                 "--allow-origin ORIGIN if they should.",
             )
-        if method == "OPTIONS" or path in OPEN_PATHS:
+        if method == "OPTIONS" or path in OPEN_PATHS or path.startswith("/docs/"):
             return
         self._check_token(headers)
         if method in ("POST", "PUT", "PATCH") and not _is_json(headers):

@@ -131,11 +131,16 @@ class EventLog:
         self._positions.pop(run_id, None)
         self._broken.pop(run_id, None)
 
+    def deleted(self, run_id: str) -> None:
+        """Tell readers of a run that was deleted."""
+        for bell in self._bells.get(run_id, ()):
+            bell.set()
+
     async def follow(self, run_id: str, after: int) -> AsyncIterator[list[Entry]]:
         """Give the entries behind position ``after``, then new ones as they are committed.
 
-        Ends with the run's ``end`` entry. Every reader reads from the database at its own
-        pace, so a slow one holds up nobody and misses nothing.
+        Ends with the run's ``end`` entry, or when the run is deleted. Every reader reads from
+        the database at its own pace, so a slow one holds up nobody and misses nothing.
         """
         bell = asyncio.Event()
         self._bells.setdefault(run_id, set()).add(bell)
@@ -148,6 +153,8 @@ class EventLog:
                     after = entries[-1].position
                     if entries[-1].type == "end":
                         return
+                elif not await self._store.exists(run_id):
+                    return
                 else:
                     await bell.wait()
         finally:

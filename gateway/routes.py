@@ -8,9 +8,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.backends.base import Backend
+from gateway.docs_page import docs_routes
 from gateway.errors import Problem, from_validation, invalid_field
 from gateway.guard import read_body
 from gateway.log import EventLog
+from gateway.metrics import CONTENT_TYPE, Metrics
 from gateway.runs import Runs
 from gateway.schemas import Health, NewRun, NewSelection, RunCreated, RunList, Success
 from gateway.store import Store
@@ -29,11 +31,18 @@ class State(TypedDict):
     store: Store
     log: EventLog
     backend: Backend
+    metrics: Metrics
 
 
 def _state(request: Request) -> State:
     state: Any = request.state
-    return State(runs=state.runs, store=state.store, log=state.log, backend=state.backend)
+    return State(
+        runs=state.runs,
+        store=state.store,
+        log=state.log,
+        backend=state.backend,
+        metrics=state.metrics,
+    )
 
 
 def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -53,9 +62,20 @@ def _variation_id(request: Request) -> int:
 
 async def create_run(request: Request) -> Response:
     """``POST /runs``."""
-    run = await _state(request)["runs"].create(await _read(request, NewRun))
+    key = _idempotency_key(request)
+    run, new = await _state(request)["runs"].create(await _read(request, NewRun), key)
     created = RunCreated(run_id=run.run_id, stream_url=f"/runs/{run.run_id}/stream")
-    return _json(created, 202, {"Location": f"/runs/{run.run_id}"})
+    headers = {"Location": f"/runs/{run.run_id}"}
+    if not new:
+        headers["Idempotent-Replayed"] = "true"
+    return _json(created, 202, headers)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise Problem("invalid_header", "Idempotency-Key takes 1 to 255 printable characters.")
+    return key
 
 
 async def list_runs(request: Request) -> Response:
@@ -87,7 +107,7 @@ async def stream_run(request: Request) -> Response | EventStream:
     if run.status.ended and after >= await state["store"].last_position(run.run_id):
         # On 204 browsers stop reconnecting.
         return Response(status_code=204)
-    return EventStream(state["log"], run.run_id, after)
+    return EventStream(state["log"], run.run_id, after, state["metrics"])
 
 
 def _last_event_id(request: Request) -> int:
@@ -111,6 +131,12 @@ async def select_variation(request: Request) -> Response:
 async def cancel_run(request: Request) -> Response:
     """``POST /runs/{run_id}/cancel``."""
     return _json(await _state(request)["runs"].cancel(request.path_params["run_id"]))
+
+
+async def delete_run(request: Request) -> Response:
+    """``DELETE /runs/{run_id}``."""
+    await _state(request)["runs"].delete(request.path_params["run_id"])
+    return Response(status_code=204)
 
 
 async def get_patch(request: Request) -> Response:
@@ -143,10 +169,16 @@ async def readyz(request: Request) -> Response:
     return _json(readiness, 200 if readiness.ready else 503)
 
 
+async def metrics(request: Request) -> Response:
+    """``GET /metrics``: figures for Prometheus."""
+    return Response(_state(request)["metrics"].text(), headers={"Content-Type": CONTENT_TYPE})
+
+
 ROUTES = [
     Route("/runs", create_run, methods=["POST"]),
     Route("/runs", list_runs, methods=["GET"]),
     Route("/runs/{run_id}", get_run, methods=["GET"]),
+    Route("/runs/{run_id}", delete_run, methods=["DELETE"]),
     Route("/runs/{run_id}/stream", stream_run, methods=["GET"]),
     Route("/runs/{run_id}/select", select_variation, methods=["POST"]),
     Route("/runs/{run_id}/cancel", cancel_run, methods=["POST"]),
@@ -156,4 +188,6 @@ ROUTES = [
     ),
     Route("/healthz", healthz, methods=["GET"]),
     Route("/readyz", readyz, methods=["GET"]),
+    Route("/metrics", metrics, methods=["GET"]),
+    *docs_routes(),
 ]

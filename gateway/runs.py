@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import hashlib
 import json
 import logging
 import secrets
@@ -27,6 +28,7 @@ from aideator.protocol import (
 from gateway.backends.base import Backend, BackendError, RunSpec
 from gateway.errors import Problem
 from gateway.log import EventLog
+from gateway.metrics import Metrics
 from gateway.repository import check_ref, check_url
 from gateway.schemas import NewRun, Run, Variation
 from gateway.settings import Settings
@@ -34,6 +36,9 @@ from gateway.store import Store
 from gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
+
+MAX_TRANSCRIPT_BYTES = 64 * 1024 * 1024
+"""What is kept of one variation's lines, beside its patch and its end."""
 
 
 class Runs:
@@ -47,21 +52,32 @@ class Runs:
         Where runs and their events are kept.
     backend
         Where variations run.
+    metrics
+        Counts how they went.
     """
 
-    def __init__(self, settings: Settings, store: Store, log: EventLog, backend: Backend) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        log: EventLog,
+        backend: Backend,
+        metrics: Metrics,
+    ) -> None:
         self._settings = settings
         self._store = store
         self._log = log
         self._backend = backend
+        self._metrics = metrics
         self._active: dict[str, _ActiveRun] = {}
+        self._keys = asyncio.Lock()
         self._slots = asyncio.Semaphore(settings.max_concurrent_runs)
 
     async def recover(self) -> None:
         """End what an earlier gateway on the same database left unfinished."""
         for run in await self._store.unfinished():
             logger.warning("run %s was interrupted by the end of an earlier gateway", run.run_id)
-            recorder = _Recorder(self._log, run)
+            recorder = _Recorder(self._log, run, self._metrics)
             recorder.seqs = {
                 v.variation_id: await self._last_seq(run.run_id, v.variation_id)
                 for v in run.variations
@@ -80,14 +96,42 @@ class Runs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def create(self, request: NewRun) -> Run:
+    async def create(self, request: NewRun, key: str | None = None) -> tuple[Run, bool]:
         """Write a run and start to work on it in the background.
+
+        Parameters
+        ----------
+        key
+            The client's Idempotency-Key. The same request under the same key is the same run.
+
+        Returns
+        -------
+        The run, and whether it is new.
 
         Raises
         ------
         Problem
-            If the repository may not be used, or no model can be reached.
+            If the repository may not be used, or the key was used for another request.
         """
+        if key is None:
+            return await self._create(request), True
+        digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
+        # The gateway is alone on its database, so a lock in this process is enough.
+        async with self._keys:
+            if known := await self._store.run_of_key(key):
+                run_id, known_digest = known
+                if known_digest != digest:
+                    raise Problem(
+                        "idempotency_conflict",
+                        f"This Idempotency-Key started {run_id} with another body; "
+                        "use a new key for a new request.",
+                    )
+                return await self.get(run_id), False
+            return await self._create(request, key, digest), True
+
+    async def _create(
+        self, request: NewRun, key: str | None = None, digest: str | None = None
+    ) -> Run:
         url = check_url(
             request.github_url,
             allow_hosts=self._settings.repository_hosts,
@@ -103,10 +147,13 @@ class Runs:
             limits=limits,
             model=self._settings.model,
             scripted=self._settings.scripted,
+            key=key,
+            digest=digest,
         )
         stop = asyncio.Event()
         task = asyncio.create_task(self._drive(run, stop), name=run.run_id)
         self._active[run.run_id] = _ActiveRun(task, stop)
+        self._metrics.runs_active.set(len(self._active))
         task.add_done_callback(lambda _: self._forget(run.run_id))
         return run
 
@@ -118,6 +165,7 @@ class Runs:
 
     def _forget(self, run_id: str) -> None:
         self._active.pop(run_id, None)
+        self._metrics.runs_active.set(len(self._active))
         self._log.forget(run_id)
 
     async def get(self, run_id: str) -> Run:
@@ -179,8 +227,24 @@ class Runs:
             await asyncio.wait([active.task])
         return await self.get(run_id)
 
+    async def delete(self, run_id: str) -> None:
+        """Remove a run that has ended, with its log and its patches.
+
+        Raises
+        ------
+        Problem
+            If there is no such run, or it still runs.
+        """
+        run = await self.get(run_id)
+        if not run.status.ended:
+            raise Problem(
+                "run_active", f"Run {run_id} is {run.status}: cancel it before you delete it."
+            )
+        await self._store.delete_run(run_id)
+        self._log.deleted(run_id)
+
     async def _drive(self, run: Run, stop: asyncio.Event) -> None:
-        recorder = _Recorder(self._log, run)
+        recorder = _Recorder(self._log, run, self._metrics)
         outcome: Callable[[dict[str, object]], EndEvent] = _interrupted
         try:
             if await unless(stop, self._slots.acquire()):
@@ -248,13 +312,15 @@ class _ActiveRun:
 class _Recorder:
     """Writes what a backend delivers, and sees to it that each variation ends exactly once."""
 
-    def __init__(self, log: EventLog, run: Run) -> None:
+    def __init__(self, log: EventLog, run: Run, metrics: Metrics) -> None:
         self._log = log
+        self._metrics = metrics
         self._run_id = run.run_id
         self.failure: BackendError | None = None
         self.seqs = {v.variation_id: 0 for v in run.variations}
         self.attempts = {v.variation_id: 1 for v in run.variations}
         self.ended = {v.variation_id: v.status for v in run.variations if v.status.ended}
+        self._kept = dict.fromkeys(self.seqs, 0)
 
     async def started(self, backend: str) -> None:
         await self._log.append(
@@ -276,12 +342,28 @@ class _Recorder:
         self.seqs[number] = event.seq
         self.attempts[number] = event.attempt
         values = _columns(event)
+        line = event.model_dump_json()
+        if not isinstance(event, PatchEvent | EndEvent):
+            before = self._kept[number]
+            self._kept[number] += len(line)
+            if before > MAX_TRANSCRIPT_BYTES:
+                return
+            if self._kept[number] > MAX_TRANSCRIPT_BYTES:
+                event = _truncated(event)
+                line = event.model_dump_json()
         if isinstance(event, EndEvent):
             self.ended[number] = event.status
+            self._count(event)
         await self._log.append(
-            self._run_id, number, event.type, event.model_dump_json(), values,
+            self._run_id, number, event.type, line, values,
             wait=isinstance(event, EndEvent),
         )  # fmt: skip
+
+    def _count(self, event: EndEvent) -> None:
+        reason = event.stop_reason if isinstance(event, CompletedEvent) else event.code
+        self._metrics.variations_ended.labels(event.status, reason).inc()
+        for kind, count in event.total.model_dump(exclude={"cost_usd"}).items():
+            self._metrics.tokens.labels(kind).inc(count)
 
     async def failed(self, variation_id: int, error: BackendError) -> None:
         await self._settle_one(variation_id, _failed(error.code, error.message))
@@ -308,6 +390,7 @@ class _Recorder:
     async def end(self) -> None:
         """Write how the run as a whole went."""
         status = self._status()
+        self._metrics.runs_ended.labels(status).inc()
         values: dict[str, object] = {"status": status, "ended_at": _now()}
         body: dict[str, object] = {"status": status}
         if status is Status.FAILED and self.failure is not None:
@@ -331,6 +414,16 @@ def find_variation(run: Run, variation_id: int) -> Variation:
     raise Problem(
         "variation_not_found",
         f"Run {run.run_id} has variations 1 to {len(run.variations)}, not {variation_id}.",
+    )
+
+
+def _truncated(event: AnyEvent) -> StatusEvent:
+    """Return the notice that stands in a transcript for what was too much to keep."""
+    return StatusEvent(
+        **event.model_dump(include={"run", "variation", "attempt", "seq", "time"}),
+        type="status",
+        state="truncated",
+        message=f"Truncated: a transcript is kept up to {MAX_TRANSCRIPT_BYTES} bytes.",
     )
 
 

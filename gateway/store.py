@@ -20,7 +20,11 @@ from sqlmodel import SQLModel, col, select
 
 from aideator.protocol import Condition, Limits, Status
 from gateway.schemas import NewRun, Run, Selection, Variation
+from gateway.settings import SettingsError
 from gateway.tables import EventRow, RunRow, SelectionRow, VariationRow
+
+SCHEMA = 1
+"""Format of the database; a change of the tables that older files lack counts it up."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,22 @@ class Store:
         event.listen(self._engine.sync_engine, "connect", _configure)
 
     async def open(self) -> None:
-        """Create what is missing."""
+        """Create what is missing.
+
+        Raises
+        ------
+        SettingsError
+            If the file was made by a version of AIdeator that this one cannot read.
+        """
         async with self._engine.begin() as connection:
+            found = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
+            if found not in (0, SCHEMA):
+                raise SettingsError(
+                    f"The database has format {found}, this version reads {SCHEMA}: use the "
+                    "version of AIdeator that made it, or name another --data-dir."
+                )
             await connection.run_sync(SQLModel.metadata.create_all)
+            await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -74,9 +91,20 @@ class Store:
             yield session
 
     async def create_run(
-        self, run_id: str, request: NewRun, *, limits: Limits, model: str, scripted: bool
+        self,
+        run_id: str,
+        request: NewRun,
+        *,
+        limits: Limits,
+        model: str,
+        scripted: bool,
+        key: str | None = None,
+        digest: str | None = None,
     ) -> Run:
-        """Write a new run, pending, with its variations."""
+        """Write a new run, pending, with its variations.
+
+        ``key`` is the client's Idempotency-Key, ``digest`` tells requests apart.
+        """
         run = RunRow(
             run_id=run_id,
             created_at=datetime.now(UTC),
@@ -88,6 +116,8 @@ class Store:
             scripted=scripted,
             limits=limits.model_dump(),
             check=request.check,
+            idempotency_key=key,
+            request_digest=digest,
         )
         variations = [
             VariationRow(
@@ -161,6 +191,20 @@ class Store:
                 )
             rows = (await session.scalars(query)).all()
             return await self._with_parts(session, rows)
+
+    async def run_of_key(self, key: str) -> tuple[str, str | None] | None:
+        """Return id and request digest of the run that was started under a key."""
+        query = select(RunRow.run_id, RunRow.request_digest).where(
+            col(RunRow.idempotency_key) == key
+        )
+        async with self._session() as session:
+            found = (await session.execute(query)).first()
+        return None if found is None else (found[0], found[1])
+
+    async def exists(self, run_id: str) -> bool:
+        """Whether there is such a run."""
+        async with self._session() as session:
+            return await session.get(RunRow, run_id) is not None
 
     async def unfinished(self) -> list[Run]:
         """Return the runs that have not ended."""

@@ -5,27 +5,14 @@ An event's ``id`` is its position in the run's log, so a client that reconnects 
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from aideator.protocol import (
-    AnyEvent,
-    CompletedEvent,
-    EndEvent,
-    PatchEvent,
-    StatusEvent,
-    TextEvent,
-    ThinkingEvent,
-    ToolCallEvent,
-    ToolResultEvent,
-    UsageEvent,
-    parse_line,
-)
 from gateway.log import EventLog
-from gateway.store import Entry
+from gateway.metrics import Metrics
+from gateway.sse import frame
+from gateway.waiting import unless
 
 PING_SECONDS = 15.0
 """A comment is sent after this much silence, so that proxies keep the connection."""
@@ -45,9 +32,12 @@ class EventStream:
         Whose log.
     after
         Position of the last entry the client has.
+    metrics
+        Counts the clients that read.
     """
 
-    def __init__(self, log: EventLog, run_id: str, after: int) -> None:
+    def __init__(self, log: EventLog, run_id: str, after: int, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._log = log
         self._run_id = run_id
         self._after = after
@@ -66,16 +56,14 @@ class EventStream:
                 ],
             }
         )
-        sender = asyncio.create_task(self._send(send))
-        leaving = asyncio.create_task(_gone(receive))
+        left = asyncio.Event()
+        leaving = asyncio.create_task(_gone(receive, left))
         try:
-            await asyncio.wait((sender, leaving), return_when=asyncio.FIRST_COMPLETED)
+            with self._metrics.streams_open.track_inprogress():
+                await unless(left, self._send(send))
         finally:
-            sender.cancel()
             leaving.cancel()
-            await asyncio.wait((sender, leaving))
-        if not sender.cancelled():
-            sender.result()
+            await asyncio.wait((leaving,))
 
     async def _send(self, send: Send) -> None:
         async for chunk in _with_pings(self._frames()):
@@ -88,9 +76,10 @@ class EventStream:
             yield b"".join(frame(entry) for entry in entries)
 
 
-async def _gone(receive: Receive) -> None:
+async def _gone(receive: Receive, left: asyncio.Event) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    left.set()
 
 
 async def _with_pings(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -111,58 +100,3 @@ async def _with_pings(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
-
-
-def frame(entry: Entry) -> bytes:
-    """Return one log entry as an event of the stream, empty if there is nothing to show."""
-    if entry.type == "end":
-        return _format(entry.position, "end", json.loads(entry.line))
-    event = parse_line(entry.line)
-    if event is None:
-        return b""
-    name, data = describe(event)
-    return _format(entry.position, name, data)
-
-
-def _format(position: int, name: str, data: dict[str, Any]) -> bytes:
-    text = json.dumps(data, ensure_ascii=False)
-    return f"id: {position}\nevent: {name}\ndata: {text}\n\n".encode()
-
-
-def describe(event: AnyEvent) -> tuple[str, dict[str, Any]]:
-    """Return the name and data under which clients see an event of a variation."""
-    data: dict[str, Any] = {"variation_id": event.variation}
-    if isinstance(event, EndEvent):
-        return _describe_end(event, data)
-    data["type"] = "agent_output" if isinstance(event, TextEvent) else event.type
-    body = event.model_dump(
-        mode="json", exclude={"aideator", "run", "variation", "seq", "type", "time", "diff"}
-    )
-    match event:
-        case TextEvent() | ThinkingEvent():
-            data["content"] = body.pop("text")
-        case StatusEvent():
-            data["content"] = body.pop("message")
-        case ToolResultEvent():
-            data["content"] = body.pop("content")
-        case ToolCallEvent() | UsageEvent() | PatchEvent():
-            pass
-    return "message", data | body | {"time": event.time}
-
-
-def _describe_end(event: EndEvent, data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    data["status"] = event.status
-    if isinstance(event, CompletedEvent):
-        data |= {"stop_reason": event.stop_reason, "summary": event.summary}
-        name = "completion"
-    else:
-        data |= {"message": event.message, "code": event.code}
-        name = "error"
-    data |= {
-        "turns": event.turns,
-        "seconds": event.seconds,
-        "usage": event.total.model_dump(),
-        "attempt": event.attempt,
-        "time": event.time,
-    }
-    return name, data

@@ -44,6 +44,8 @@ class RunRow(SQLModel, table=True):
     scripted: bool
     limits: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     check: str | None = None
+    idempotency_key: str | None = Field(default=None, unique=True)
+    request_digest: str | None = None
     code: str | None = None
     message: str | None = None
 

@@ -86,7 +86,8 @@ def _describe(name: str, data: dict[str, Any]) -> tuple[str, str]:
             return f"{data['message']}; again in {data['wait_seconds']:.1f} s", "yellow"
         case "patch":
             return (
-                f"patch: {data['files']} files, +{data['insertions']} -{data['deletions']}",
+                f"patch: {data['patch']['files']} files, "
+                f"+{data['patch']['insertions']} -{data['patch']['deletions']}",
                 "bold",
             )
         case "status":

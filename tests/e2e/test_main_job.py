@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_a_transcript_is_the_agents_own_lines(demo_gateway: Gateway, repository:
     assert [line["type"] for line in lines][-2:] == ["patch", "completed"]
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_reads_the_stream(demo_gateway: Gateway, repository: Path) -> None:
     run_id = demo_gateway.create(github_url=repository.as_uri(), variations=1)
     done = subprocess.run(
