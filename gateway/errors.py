@@ -48,7 +48,6 @@ CODES: dict[str, tuple[int, str]] = {
     "invalid_request": (422, "The request has a field that cannot be used"),
     "idempotency_conflict": (422, "The Idempotency-Key was used for another request"),
     "internal_error": (500, "The server failed"),
-    "not_ready": (503, "The server cannot start runs now"),
 }
 """Every ``code`` the API answers with: HTTP status and title."""
 

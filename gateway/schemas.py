@@ -11,6 +11,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StringConstraints,
+    computed_field,
     model_validator,
 )
 
@@ -40,7 +41,17 @@ VariationCount = Annotated[StrictInt, Field(ge=1, le=MAX_VARIATIONS), BeforeVali
 class NewRun(BaseModel):
     """Body of ``POST /runs``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "github_url": "https://github.com/user/repo",
+                "prompt": "Refactor the main.py file to be more modular.",
+                "variations": 3,
+            }
+        },
+    )
 
     github_url: Annotated[NonBlank, Field(max_length=2000)] = Field(
         description="Repository to work on.", examples=["https://github.com/user/repo"]
@@ -120,15 +131,26 @@ class PatchStat(BaseModel):
     truncated: StrictBool = False
 
 
-class Variation(BaseModel):
+class _WithRemedy(BaseModel):
+    """Something that has a ``code`` when it went wrong."""
+
+    code: ErrorCode | None = None
+    message: str | None = None
+
+    @computed_field(description="What a person can do about it.")  # type: ignore[prop-decorator]  # pydantic's own way
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it, from the one table of remedies."""
+        return self.code and self.code.remedy
+
+
+class Variation(_WithRemedy):
     """One attempt of a run."""
 
     variation_id: int
     status: Status
     condition: Condition
     stop_reason: StopReason | None = None
-    code: ErrorCode | None = None
-    message: str | None = None
     summary: str | None = None
     turns: int = 0
     seconds: float | None = None
@@ -144,7 +166,7 @@ class Selection(BaseModel):
     selected_at: datetime
 
 
-class Run(BaseModel):
+class Run(_WithRemedy):
     """One prompt on one repository, with its variations."""
 
     run_id: str
@@ -161,8 +183,6 @@ class Run(BaseModel):
     scripted: bool = Field(description="The model is the scripted demo, not an LLM.")
     limits: Limits
     check: str | None = None
-    code: ErrorCode | None = None
-    message: str | None = None
     created_at: datetime
     ended_at: datetime | None = None
     winning_variation_id: int | None = None

@@ -99,6 +99,7 @@ class Failure(_Ended):
 
     code: ErrorCode
     message: str
+    remedy: str = Field(description="What a person can do about it.")
 
 
 class End(BaseModel):
@@ -150,7 +151,9 @@ def describe(event: AnyEvent) -> tuple[str, BaseModel]:
             return "completion", Completion(
                 **ended, stop_reason=event.stop_reason, summary=event.summary
             )
-        return "error", Failure(**ended, code=event.code, message=event.message)
+        return "error", Failure(
+            **ended, code=event.code, message=event.message, remedy=event.code.remedy
+        )
     common: dict[str, Any] = {
         "variation_id": event.variation,
         "attempt": event.attempt,
