@@ -83,7 +83,7 @@ async def _with_model(settings: Settings, stack: AsyncExitStack) -> Settings:
     if not settings.demo:
         return settings
     model = await stack.enter_async_context(
-        ScriptedModel(DemoPlayer(settings.demo_tokens_per_second))
+        ScriptedModel(DemoPlayer(settings.demo_tokens_per_second), record=False)
     )
     return settings.model_copy(
         update={"base_url": model.base_url, "model": MODEL, "api_key": None, "auth_token": None}

@@ -24,6 +24,8 @@ class ScriptedModel:
         Decides what is answered.
     host, port
         Where to listen; port 0 takes a free one.
+    record
+        Keep every request in ``requests``; a server that runs for long should not.
 
     Raises
     ------
@@ -31,10 +33,13 @@ class ScriptedModel:
         On start, if it cannot listen there.
     """
 
-    def __init__(self, player: Player, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, player: Player, host: str = "127.0.0.1", port: int = 0, *, record: bool = True
+    ) -> None:
         self._player = player
         self._host = host
         self._port = port
+        self._record = record
         self._server: asyncio.Server | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self._requests: list[Request] = []
@@ -68,8 +73,12 @@ class ScriptedModel:
         await self._server.wait_closed()
         self._server = None
 
+    def _asked(self, request: Request) -> None:
+        if self._record:
+            self._requests.append(request)
+
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = Connection(reader, writer, self._player, self._requests.append)
+        connection = Connection(reader, writer, self._player, self._asked)
         task = asyncio.ensure_future(connection.serve())
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)

@@ -29,6 +29,6 @@ async def _serve(host: str, port: int, player: DemoPlayer) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with ScriptedModel(player, host, port) as model:
+    async with ScriptedModel(player, host, port, record=False) as model:
         click.echo(f"Scripted demo, not an LLM: listening on {model.base_url}")
         await stop.wait()
