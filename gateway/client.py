@@ -1,6 +1,7 @@
 """A small client of the HTTP API, for the command: what any other client would write."""
 
 import json
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any, Self
@@ -9,13 +10,27 @@ import httpx
 from httpx_sse import connect_sse
 
 from gateway.datadir import Address
-from gateway.schemas import NewRun, Run, RunList
+from gateway.schemas import NewRun, Readiness, Run, RunList
 
 RECONNECTS = 5
+RECONNECT_SECONDS = 0.2
+
+PAGE = 100
+"""Runs asked for at a time."""
 
 
 class ApiError(Exception):
-    """The gateway refused; the text is its problem's detail."""
+    """The gateway refused, or did not answer; the text is for the person who asked.
+
+    Parameters
+    ----------
+    status
+        HTTP status; 0 without an answer.
+    code
+        The problem's stable code; ``unreachable`` without an answer.
+    detail
+        What is wrong, and the remedy.
+    """
 
     def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
@@ -33,6 +48,7 @@ class Client:
     """
 
     def __init__(self, address: Address) -> None:
+        self._url = address.url
         headers = {"Authorization": f"Bearer {address.token}"} if address.token else {}
         self._http = httpx.Client(
             base_url=address.url,
@@ -54,15 +70,30 @@ class Client:
         self._http.close()
 
     def _call(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
-        response = self._http.request(
-            method,
-            path,
-            params=query,
-            json={} if body is None and method == "POST" else body,
-        )
+        response = self._send(method, path, body, query)
         if response.is_error:
             raise _error(response)
         return response
+
+    def _send(self, method: str, path: str, body: Any, query: dict[str, Any]) -> httpx.Response:
+        try:
+            return self._http.request(
+                method,
+                path,
+                params=query,
+                json={} if body is None and method == "POST" else body,
+            )
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+
+    def _unreachable(self, error: httpx.TransportError) -> ApiError:
+        said = str(error) or type(error).__name__
+        return ApiError(
+            0,
+            "unreachable",
+            f"The gateway at {self._url} does not answer ({said}): see whether it still runs, "
+            "then try again.",
+        )
 
     def create(self, request: NewRun) -> str:
         """Start a run and return its id."""
@@ -73,13 +104,33 @@ class Client:
         """Return a run."""
         return Run.model_validate_json(self._call("GET", f"/runs/{run_id}").content)
 
-    def runs(self, limit: int) -> RunList:
-        """Return the newest runs."""
-        return RunList.model_validate_json(self._call("GET", "/runs", limit=limit).content)
+    def runs(self, limit: int | None = None) -> list[Run]:
+        """Return the newest runs, or all of them."""
+        found: list[Run] = []
+        query: dict[str, Any] = {}
+        while limit is None or len(found) < limit:
+            query["limit"] = PAGE if limit is None else min(PAGE, limit - len(found))
+            page = RunList.model_validate_json(self._call("GET", "/runs", **query).content)
+            found += page.runs
+            if page.next is None:
+                break
+            query["cursor"] = page.next
+        return found
+
+    def readiness(self) -> Readiness:
+        """Return whether a run could start now, and where."""
+        response = self._send("GET", "/readyz", None, {})
+        if response.status_code not in (200, 503):
+            raise _error(response)
+        return Readiness.model_validate_json(response.content)
 
     def patch(self, run_id: str, variation_id: int) -> bytes:
         """Return a variation's patch."""
         return self._call("GET", f"/runs/{run_id}/variations/{variation_id}/patch").content
+
+    def transcript(self, run_id: str, variation_id: int) -> bytes:
+        """Return a variation's transcript, JSON lines."""
+        return self._call("GET", f"/runs/{run_id}/variations/{variation_id}/transcript").content
 
     def select(self, run_id: str, variation_id: int, reason: str | None = None) -> None:
         """Record the winner."""
@@ -116,10 +167,11 @@ class Client:
                         yield event.event, json.loads(event.data)
                         if event.event == "end":
                             return
-            except httpx.TransportError:
+            except httpx.TransportError as error:
                 broken += 1
                 if broken > RECONNECTS:
-                    raise
+                    raise self._unreachable(error) from None
+                time.sleep(RECONNECT_SECONDS * broken)
 
 
 def _error(response: httpx.Response) -> ApiError:

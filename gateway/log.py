@@ -6,7 +6,7 @@ client has been sent is on disk.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from gateway.store import Change, Entry, Store
@@ -136,7 +136,7 @@ class EventLog:
         for bell in self._bells.get(run_id, ()):
             bell.set()
 
-    async def follow(self, run_id: str, after: int) -> AsyncIterator[list[Entry]]:
+    async def follow(self, run_id: str, after: int) -> AsyncGenerator[list[Entry], None]:
         """Give the entries behind position ``after``, then new ones as they are committed.
 
         Ends with the run's ``end`` entry, or when the run is deleted. Every reader reads from

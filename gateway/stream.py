@@ -5,7 +5,9 @@ An event's ``id`` is its position in the run's log, so a client that reconnects 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
 
@@ -13,6 +15,8 @@ from gateway.log import EventLog
 from gateway.metrics import Metrics
 from gateway.sse import frame
 from gateway.waiting import unless
+
+logger = logging.getLogger(__name__)
 
 PING_SECONDS = 15.0
 """A comment is sent after this much silence, so that proxies keep the connection."""
@@ -61,19 +65,23 @@ class EventStream:
         try:
             with self._metrics.streams_open.track_inprogress():
                 await unless(left, self._send(send))
+        except TimeoutError:
+            logger.info("a reader of %s took nothing for %s s: cut off", self._run_id, SEND_SECONDS)
         finally:
             leaving.cancel()
             await asyncio.wait((leaving,))
 
     async def _send(self, send: Send) -> None:
-        async for chunk in _with_pings(self._frames()):
-            async with asyncio.timeout(SEND_SECONDS):
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        async with aclosing(_with_pings(self._frames())) as chunks:
+            async for chunk in chunks:
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _frames(self) -> AsyncIterator[bytes]:
-        async for entries in self._log.follow(self._run_id, self._after):
-            yield b"".join(frame(entry) for entry in entries)
+    async def _frames(self) -> AsyncGenerator[bytes, None]:
+        async with aclosing(self._log.follow(self._run_id, self._after)) as groups:
+            async for entries in groups:
+                yield b"".join(frame(entry) for entry in entries)
 
 
 async def _gone(receive: Receive, left: asyncio.Event) -> None:
@@ -82,7 +90,7 @@ async def _gone(receive: Receive, left: asyncio.Event) -> None:
     left.set()
 
 
-async def _with_pings(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _with_pings(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     """Pass ``frames`` on, with a comment whenever there was none for a while."""
     following = asyncio.ensure_future(anext(frames))
     try:
@@ -100,3 +108,4 @@ async def _with_pings(frames: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
+        await frames.aclose()
