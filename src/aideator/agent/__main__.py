@@ -1,0 +1,89 @@
+"""Start the agent. Wiring only, and in an order that gets the first line out early."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import MutableMapping
+from pathlib import Path
+from types import FrameType
+
+from aideator.agent.emitter import Emitter
+from aideator.agent.report import Report
+from aideator.agent.textview import TextView
+
+_SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
+
+
+class _StoppedEarly(BaseException):
+    """SIGTERM came before there was anything to stop."""
+
+
+def main() -> int:
+    """Run one attempt; the exit code is 0 whenever the attempt's ending could be told."""
+    started = time.monotonic()
+    secrets = _taken(os.environ)
+    signal.signal(signal.SIGTERM, _stop_early)
+    arguments = _parser().parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    emitter = Emitter(
+        run=os.environ.get("AIDEATOR_RUN_ID") or "run_local",
+        variation=int(os.environ.get("AIDEATOR_VARIATION_ID") or 1),
+        attempt=int(os.environ.get("AIDEATOR_ATTEMPT") or 1),
+        output=arguments.output,
+        view=None if arguments.events == "json" else TextView(),
+        secrets=secrets.values(),
+    )
+    report = Report(emitter, arguments.output, started)
+    try:
+        emitter.status("starting", "The agent starts.")
+        if arguments.watch_stdin:
+            threading.Thread(target=_end_with_parent, daemon=True).start()
+        from aideator.agent.start import start  # noqa: PLC0415  # Takes a second or two.
+
+        start(arguments, secrets, emitter, report)
+    except _StoppedEarly:
+        report.cancelled()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m aideator.agent", description=__doc__)
+    parser.add_argument("--task", type=Path, required=True, help="JSON of the task")
+    parser.add_argument("--workspace", type=Path, required=True, help="tree to work on")
+    parser.add_argument("--git-dir", type=Path, required=True, help="its git directory")
+    parser.add_argument("--output", type=Path, required=True, help="where results go")
+    parser.add_argument("--events", choices=("json", "text"), default="text")
+    parser.add_argument("--watch-stdin", action="store_true", help="stop when stdin ends")
+    return parser
+
+
+def _taken(environment: MutableMapping[str, str]) -> dict[str, str]:
+    """Take the SDK's settings out of the environment and return the secrets among them.
+
+    No child of this program sees the key, and nothing but the task can say where it is sent.
+    """
+    settings = {
+        name: environment.pop(name) for name in list(environment) if name.startswith("ANTHROPIC_")
+    }
+    return {name: settings[name] for name in _SECRETS if settings.get(name)}
+
+
+def _stop_early(_signal: int, _frame: FrameType | None) -> None:
+    raise _StoppedEarly
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 65536):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    exit_code = main()
+    # All is handed over. What would follow is up to a second of taking modules apart, for
+    # which a harness would have to wait.
+    sys.stderr.flush()
+    os._exit(exit_code)

@@ -1,0 +1,188 @@
+"""One attempt from start to end: prepare, let the model work, take the patch, say how it ended."""
+
+import asyncio
+import contextlib
+import errno
+import shutil
+import signal
+import tempfile
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aideator.agent import capabilities
+from aideator.agent.budget import Budget
+from aideator.agent.emitter import Emitter
+from aideator.agent.endings import Cancelled, Completed, Ending, Failed
+from aideator.agent.git import Git, GitError
+from aideator.agent.loop import Loop
+from aideator.agent.model import Model, connect
+from aideator.agent.patch import Patch, Patcher
+from aideator.agent.report import Report
+from aideator.agent.timing import Timing
+from aideator.agent.tools import Tools
+from aideator.agent.tools.base import prompt as read_prompt
+from aideator.agent.workspace import ROOT, Workspace
+from aideator.protocol.errors import ErrorCode
+from aideator.protocol.events import MAX_PATCH_BYTES
+from aideator.protocol.outcomes import StopReason
+from aideator.protocol.task import DEFAULT_MODEL, Task
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an attempt works, and as whom."""
+
+    workspace: Path
+    git_dir: Path
+    api_key: str | None = field(repr=False)
+    auth_token: str | None = field(repr=False)
+    headers: dict[str, str]
+
+
+class Attempt:
+    """One run of one variation."""
+
+    def __init__(
+        self, task: Task, place: Place, emitter: Emitter, timing: Timing, report: Report
+    ) -> None:
+        self._task = task
+        self._place = place
+        self._emitter = emitter
+        self._timing = timing
+        self._report = report
+        self._budget = Budget(task.limits)
+        self._loop: Loop | None = None
+        self._patcher: Patcher | None = None
+        self._workspace: Workspace | None = None
+
+    async def run(self) -> None:
+        """Do all of it; the last event written is the ending."""
+        with tempfile.TemporaryDirectory(prefix="aideator-") as scratch:
+            work = asyncio.create_task(self._work(Path(scratch)))
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+            ending = await self._ending_of(work)
+            patch = None
+            try:
+                patch = await self._patch()
+            except GitError as error:
+                if isinstance(ending, Completed):
+                    text = f"The patch could not be taken: {error}"
+                    ending = Failed(ErrorCode.SANDBOX_FAILED, text)
+        self._end(ending, patch)
+
+    async def _ending_of(self, work: "asyncio.Task[None]") -> Ending:
+        left = self._task.limits.max_seconds - self._report.seconds()
+        try:
+            async with asyncio.timeout(left):
+                await work
+        except Ending as ending:
+            return ending
+        except TimeoutError:
+            return Completed(StopReason.LIMIT_SECONDS)
+        except asyncio.CancelledError:
+            return Cancelled()
+        except GitError as error:
+            return Failed(ErrorCode.SANDBOX_FAILED, f"The workspace cannot be worked on: {error}")
+        except OSError as error:
+            if error.errno in _DISK_FULL:
+                return Failed(ErrorCode.DISK_FULL, f"Nothing more can be written: {error}")
+            return self._crashed(error)
+        except MemoryError:
+            return Failed(ErrorCode.SANDBOX_FAILED, "The agent reached its memory limit.")
+        except Exception as error:  # noqa: BLE001  # Errors are data: a bug is told, too.
+            return self._crashed(error)
+        raise AssertionError("the loop ends by raising")
+
+    def _crashed(self, error: Exception) -> Failed:
+        traceback.print_exception(error)
+        return Failed(ErrorCode.AGENT_CRASHED, f"{type(error).__name__}: {error}")
+
+    async def _work(self, scratch: Path) -> None:
+        task, condition = self._task, self._task.condition
+        name = condition.model or DEFAULT_MODEL
+        settings = capabilities.settings(name, condition)
+        if self._place.api_key is None and self._place.auth_token is None and not task.base_url:
+            raise Failed(ErrorCode.MISSING_API_KEY, "There is no API key for the model.")
+        if shutil.which("git") is None:
+            raise Failed(ErrorCode.GIT_MISSING, "There is no git in the sandbox.")
+        workspace = self._workspace = Workspace(self._place.workspace)
+        git = Git(self._place.git_dir, workspace.root, scratch)
+        patcher = self._patcher = Patcher(git, MAX_PATCH_BYTES)
+        # The model takes a second to answer, and a large tree as long to be read.
+        ready = asyncio.create_task(patcher.start())
+        tools = Tools(git, workspace, task.editor_tool, ready)
+        try:
+            async with connect(
+                api_key=self._place.api_key,
+                auth_token=self._place.auth_token,
+                base_url=task.base_url,
+                headers=self._place.headers,
+                timing=self._timing,
+            ) as client:
+                model = Model(
+                    client,
+                    name,
+                    {**settings, "system": _system(condition.instructions),
+                     "tools": tools.definitions()},
+                    emitter=self._emitter,
+                    budget=self._budget,
+                    timing=self._timing,
+                    max_retries=task.limits.max_retries,
+                )  # fmt: skip
+                self._loop = Loop(model, tools, self._budget, self._emitter)
+                self._emitter.status("working", f"{name} works on {ROOT}.")
+                await self._loop.run(f"The repository is at {ROOT}.\n\n{task.prompt}")
+        finally:
+            ready.cancel()
+            # Its failure, if any, has been met by the first tool call or is no longer of interest.
+            await asyncio.gather(ready, return_exceptions=True)
+
+    async def _patch(self) -> Patch:
+        if self._patcher is None or self._workspace is None:
+            return Patch()
+        patch = await self._patcher.finish(self._workspace.written)
+        if self._patcher.unreadable:
+            text = f"Not everything could be read for the patch: {self._patcher.unreadable}"
+            with contextlib.suppress(OSError):
+                self._emitter.status("notice", text)
+        return patch
+
+    def _end(self, ending: Ending, patch: Patch | None) -> None:
+        try:
+            if patch is not None:
+                self._report.patch(
+                    patch.diff,
+                    size=patch.size,
+                    files=patch.files,
+                    insertions=patch.insertions,
+                    deletions=patch.deletions,
+                    truncated=patch.too_long,
+                )
+        except OSError as error:
+            if isinstance(ending, Completed):
+                ending = Failed(ErrorCode.DISK_FULL, f"The patch could not be written: {error}")
+        spent = {"total": self._budget.total.model_dump(), "turns": self._budget.turns}
+        match ending:
+            case Completed():
+                summary = self._loop.summary if self._loop else ""
+                reason = ending.stop_reason.value
+                self._report.ending("completed", **spent, stop_reason=reason, summary=summary)
+            case Failed():
+                self._report.ending(
+                    "failed", **spent, code=ending.code.value, message=ending.message
+                )
+            case _:
+                code = ErrorCode.CANCELLED.value
+                self._report.ending("cancelled", **spent, code=code, message="Cancelled.")
+
+
+def _system(instructions: str | None) -> list[dict[str, Any]]:
+    text = read_prompt("system").format(root=ROOT)
+    if instructions:
+        text = f"{text}\n\n# Instructions for this attempt\n\n{instructions}"
+    # Tools come before the system prompt, so that this one mark covers both.
+    return [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]

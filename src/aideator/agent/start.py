@@ -1,0 +1,79 @@
+"""Read the task and run the attempt; importing this module is what takes time at start."""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from aideator.agent.attempt import Attempt, Place
+from aideator.agent.emitter import Emitter
+from aideator.agent.report import Report
+from aideator.agent.sandbox import limit_resources
+from aideator.agent.timing import Timing
+from aideator.protocol.errors import ErrorCode
+from aideator.protocol.task import Task
+
+
+def start(
+    arguments: argparse.Namespace, secrets: Mapping[str, str], emitter: Emitter, report: Report
+) -> None:
+    """Run one attempt to its ending, under this process's own limits.
+
+    Parameters
+    ----------
+    arguments
+        The program's arguments.
+    secrets
+        ``ANTHROPIC_API_KEY`` or ``ANTHROPIC_AUTH_TOKEN``, where they were given.
+    report
+        Takes the patch and the ending.
+    """
+    try:
+        limit_resources(os.environ)
+        attempt = prepare(arguments, secrets, os.environ, emitter, report)
+    except (OSError, ValueError) as error:
+        report.failed(ErrorCode.INVALID_REQUEST.value, _explained(error))
+        return
+    asyncio.run(attempt.run())
+
+
+def prepare(
+    arguments: argparse.Namespace,
+    secrets: Mapping[str, str],
+    environment: Mapping[str, str],
+    emitter: Emitter,
+    report: Report,
+) -> Attempt:
+    """Read the task and return the attempt at it; parameters as for ``start``.
+
+    Raises
+    ------
+    OSError
+        The task cannot be read.
+    ValueError
+        It is not valid, or a variable in the environment is not.
+    """
+    place = Place(
+        workspace=arguments.workspace,
+        git_dir=arguments.git_dir.resolve(),
+        api_key=secrets.get("ANTHROPIC_API_KEY"),
+        auth_token=secrets.get("ANTHROPIC_AUTH_TOKEN"),
+        headers={
+            "x-aideator-run": environment.get("AIDEATOR_RUN_ID", ""),
+            "x-aideator-variation": environment.get("AIDEATOR_VARIATION_ID", ""),
+        },
+    )
+    timing = Timing.from_environment(environment)
+    task = Task.model_validate_json(arguments.task.read_bytes())
+    return Attempt(task, place, emitter, timing, report)
+
+
+def _explained(error: OSError | ValueError) -> str:
+    if isinstance(error, ValidationError):
+        # Without what was given: that may be long, or none of a reader's business.
+        problems = error.errors(include_input=False, include_url=False)
+        found = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in problems]
+        return f"The task is not valid: {'; '.join(found)}"
+    return str(error)

@@ -1,0 +1,64 @@
+"""Whole conversations, over a real socket with the unchanged SDK."""
+
+import json
+from pathlib import Path
+
+from aideator.protocol import StopReason, TextEvent, ToolCallEvent, ToolResultEvent
+from gateway.demo.script import Text, ToolUse
+from gateway.demo.server import Script, ScriptedModel
+from tests.agent.sandbox import Sandbox
+from tests.support.repositories import git
+
+EDITOR = "str_replace_based_edit_tool"
+
+
+def test_explores_edits_and_hands_over_a_patch_that_applies(tmp_path: Path) -> None:
+    sandbox = Sandbox(tmp_path, {"README.md": "# Tea\n\nHot.\n", "src/a.py": "x = 1\n"})
+    script = Script(
+        default=[
+            [Text("Let me look."), ToolUse("list_files", {})],
+            [ToolUse(EDITOR, {"command": "view", "path": "/repo/README.md"})],
+            [
+                Text("Now I edit."),
+                ToolUse(
+                    EDITOR,
+                    {"command": "str_replace", "path": "README.md", "old_str": "Hot.",
+                     "new_str": "Very hot."},
+                ),
+                ToolUse(
+                    EDITOR, {"command": "create", "path": "/repo/new.txt", "file_text": "new\n"}
+                ),
+            ],
+            [Text("Done: it is very hot now.")],
+        ]
+    )  # fmt: skip
+    with ScriptedModel(script) as model:
+        outcome = sandbox.finish(sandbox.start(model.base_url, prompt="Make it hotter."))
+
+    assert outcome.exit_code == 0
+    assert outcome.stderr == ""
+    assert outcome.completed.stop_reason is StopReason.END_TURN
+    assert outcome.completed.summary == "Done: it is very hot now."
+    assert outcome.completed.turns == 4
+    assert [call.name for call in outcome.of(ToolCallEvent)] == ["list_files"] + [EDITOR] * 3
+    listed, viewed, *_ = outcome.of(ToolResultEvent)
+    assert listed.content == "README.md\nsrc/a.py"
+    assert viewed.content == "     1\t# Tea\n     2\t\n     3\tHot."
+    assert "".join(event.text for event in outcome.of(TextEvent) if event.turn == 1) == (
+        "Let me look."
+    )
+
+    fresh = sandbox.fresh()
+    git(fresh, "apply", "-", stdin=outcome.patch.content())
+    assert (fresh / "README.md").read_text() == "# Tea\n\nVery hot.\n"
+    assert (fresh / "new.txt").read_text() == "new\n"
+    assert (outcome.output / "changes.patch").read_bytes() == outcome.patch.content()
+    assert outcome.stdout == (outcome.output / "transcript.jsonl").read_bytes()
+    result = json.loads((outcome.output / "result.json").read_text())
+    assert result == outcome.end.model_dump(mode="json", by_alias=True)
+
+    first = model.requests[0]
+    assert "/repo" in json.dumps(first.messages)
+    assert "Make it hotter." in json.dumps(first.messages)
+    assert "Very hot" not in json.dumps(first.messages)
+    assert (first.run, first.variation) == ("run_test", 2)
