@@ -7,7 +7,7 @@ RUN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/bin/uv)
 STAMP := $(VENV)/.synced
 
-.PHONY: help setup demo test check lint types bench clean
+.PHONY: help setup demo test test-engine check lint types bench eval clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +34,9 @@ demo: $(STAMP) ## Watch three scripted agents work on this repository, and a win
 test: $(STAMP) ## Run the tests.
 	@$(RUN)/pytest
 
+test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where none answers.
+	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest -m engine
+
 lint: $(STAMP) ## Check style.
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
@@ -45,6 +48,9 @@ check: lint types test ## All of it, as CI does.
 
 bench: $(STAMP) ## Measure delays, and print them.
 	@$(RUN)/python benchmarks/stream_delay.py
+
+eval: $(STAMP) ## Let a real model do the small tasks, and print a table (needs a key; options in EVAL).
+	@$(RUN)/python benchmarks/eval.py $(EVAL)
 
 clean: ## Remove .venv and caches.
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from gateway.backends.base import Backend
-from gateway.backends.local import LocalBackend
+from gateway.backends.choose import choose_backend
 from gateway.datadir import DATABASE, prepare, sole_owner
 from gateway.demo.server import ScriptedModel
 from gateway.demo.standin import MODEL, DemoPlayer
@@ -52,7 +52,7 @@ def create_app(
             log = EventLog(opened)
             log.start()
             stack.push_async_callback(log.aclose)
-            place = backend or LocalBackend(told)
+            place = backend or await choose_backend(told)
             await place.start()
             stack.push_async_callback(place.aclose)
             metrics = Metrics()

@@ -164,6 +164,8 @@ class Client:
                         raise _error(source.response)
                     for event in source.iter_sse():
                         last, broken = event.id, 0
+                        if not event.data:
+                            continue  # nothing but a field for the client itself
                         yield event.event, json.loads(event.data)
                         if event.event == "end":
                             return

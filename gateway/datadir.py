@@ -70,11 +70,13 @@ def sole_owner(path: Path) -> Iterator[None]:
 
 def announce(path: Path, address: Address) -> None:
     """Write down where the directory's gateway listens, for commands on this machine."""
-    target = path / _ADDRESS
+    target = path / f"{_ADDRESS}.new"
     target.unlink(missing_ok=True)
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(asdict(address), file)
+    # Who waits for the address must never read half of it.
+    target.replace(path / _ADDRESS)
 
 
 def running_gateway(path: Path) -> Address | None:

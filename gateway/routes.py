@@ -49,9 +49,9 @@ def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = 
     return JSONResponse(model.model_dump(mode="json"), status_code=status, headers=headers)
 
 
-async def _read(request: Request, model: type[M]) -> M:
+async def _read(request: Request, model: type[M], context: Any = None) -> M:
     try:
-        return model.model_validate_json(await read_body(request))
+        return model.model_validate_json(await read_body(request), context=context)
     except ValidationError as error:
         raise from_validation(error) from None
 
@@ -63,7 +63,8 @@ def _variation_id(request: Request) -> int:
 async def create_run(request: Request) -> Response:
     """``POST /runs``."""
     key = _idempotency_key(request)
-    run, new = await _state(request)["runs"].create(await _read(request, NewRun), key)
+    runs = _state(request)["runs"]
+    run, new = await runs.create(await _read(request, NewRun, runs.styles), key)
     created = RunCreated(run_id=run.run_id, stream_url=f"/runs/{run.run_id}/stream")
     headers = {"Location": f"/runs/{run.run_id}"}
     if not new:

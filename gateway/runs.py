@@ -22,6 +22,7 @@ from aideator.protocol import (
     PatchEvent,
     Status,
     StatusEvent,
+    Styles,
     Task,
     UsageEvent,
 )
@@ -30,7 +31,7 @@ from gateway.errors import Problem
 from gateway.log import EventLog
 from gateway.metrics import Metrics
 from gateway.repository import check_ref, check_url
-from gateway.schemas import NewRun, Run, Variation
+from gateway.schemas import CheckResult, NewRun, Run, Variation
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.waiting import unless
@@ -72,6 +73,8 @@ class Runs:
         self._active: dict[str, _ActiveRun] = {}
         self._keys = asyncio.Lock()
         self._slots = asyncio.Semaphore(settings.max_concurrent_runs)
+        self.styles = Styles(settings.styles_dir)
+        """The styles that conditions may name; read anew for each run."""
 
     async def recover(self) -> None:
         """End what an earlier gateway on the same database left unfinished."""
@@ -282,19 +285,19 @@ class Runs:
             )
 
     def _spec(self, run: Run) -> RunSpec:
-        limits = run.limits.for_one_of(len(run.variations))
         return RunSpec(
             run_id=run.run_id,
             url=run.github_url,
             ref=run.ref,
             check=run.check,
+            limits=run.limits,
             tasks=tuple(
                 Task(
                     prompt=run.prompt,
                     condition=variation.condition.model_copy(
                         update={"model": variation.condition.model or run.model}
                     ),
-                    limits=limits,
+                    limits=run.limits.for_one_of(len(run.variations), variation.condition.limits),
                     base_url=self._settings.base_url,
                     editor_tool=self._settings.editor_tool,
                 )
@@ -364,6 +367,9 @@ class _Recorder:
         self._metrics.variations_ended.labels(event.status, reason).inc()
         for kind, count in event.total.model_dump(exclude={"cost_usd"}).items():
             self._metrics.tokens.labels(kind).inc(count)
+
+    async def checked(self, variation_id: int, result: CheckResult) -> None:
+        await self._log.append(self._run_id, variation_id, None, "", {"check": result.model_dump()})
 
     async def failed(self, variation_id: int, error: BackendError) -> None:
         await self._settle_one(variation_id, _failed(error.code, error.message))

@@ -144,6 +144,16 @@ class _WithRemedy(BaseModel):
         return self.code and self.code.remedy
 
 
+class CheckResult(BaseModel):
+    """What the check command said about a variation's result."""
+
+    command: str
+    exit_code: int | None = Field(description="Null if it was stopped or could not be run.")
+    seconds: float
+    output: str = Field(description="The end of its output, or why it could not be run.")
+    passed: StrictBool
+
+
 class Variation(_WithRemedy):
     """One attempt of a run."""
 
@@ -156,6 +166,9 @@ class Variation(_WithRemedy):
     seconds: float | None = None
     usage: Usage = Usage()
     patch: PatchStat | None = None
+    check: CheckResult | None = Field(
+        default=None, description="What the run's check said; known once the run has ended."
+    )
 
 
 class Selection(BaseModel):

@@ -9,6 +9,7 @@ from typing import Self
 
 import uvicorn
 from pydantic import SecretStr
+from starlette.types import Message, Receive, Scope, Send
 
 from gateway.app import create_app
 from gateway.datadir import Address, announce
@@ -22,10 +23,13 @@ class GatewayServer(uvicorn.Server):
 
     def __init__(self, settings: Settings, *, log_level: str) -> None:
         self._settings = settings
+        self._app = create_app(settings)
         self.error: BaseException | None = None
+        """What kept it from starting."""
         super().__init__(
             uvicorn.Config(
-                create_app(settings),
+                self._start,
+                interface="asgi3",
                 host=settings.host,
                 port=settings.port,
                 log_level=log_level,
@@ -36,6 +40,31 @@ class GatewayServer(uvicorn.Server):
                 lifespan="on",
             )
         )
+
+    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass calls on; a setting that cannot be used is kept, and is no traceback."""
+        if scope["type"] != "lifespan":
+            await self._app(scope, receive, send)
+            return
+        held: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            # Starlette says what failed before it raises it; only then it is known what it is.
+            if message["type"] == "lifespan.startup.failed":
+                held.append(message)
+            else:
+                await send(message)
+
+        try:
+            await self._app(scope, receive, hold)
+        except SettingsError as error:
+            self.error = error
+            await send({"type": "lifespan.startup.failed", "message": ""})
+        except BaseException as error:
+            self.error = error
+            for message in held:
+                await send(message)
+            raise
 
     @property
     def url(self) -> str:
@@ -94,7 +123,8 @@ class EmbeddedGateway:
         try:
             self._server.run()
         except BaseException as error:  # noqa: BLE001 - told to the thread that waits
-            self._server.error = error
+            # What kept the app from starting says more than the server's exit after it.
+            self._server.error = self._server.error or error
 
     @property
     def address(self) -> Address:
@@ -106,9 +136,17 @@ class EmbeddedGateway:
         deadline = time.monotonic() + START_SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise SettingsError("The gateway did not start.") from self._server.error
+                raise self._failure()
             time.sleep(0.02)
         return self
+
+    def _failure(self) -> SettingsError:
+        error = self._server.error
+        if isinstance(error, SettingsError):
+            return error
+        if error is None:
+            return SettingsError(f"The gateway did not start within {START_SECONDS:.0f} s.")
+        return SettingsError(f"The gateway did not start: {type(error).__name__}: {error}")
 
     def __exit__(
         self,

@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from aideator.protocol import DEFAULT_MODEL, DEFAULT_RUN_COST_USD, EditorTool
 from gateway.repository import DEFAULT_HOSTS
@@ -28,6 +36,11 @@ def default_data_dir() -> Path:
     """Return the directory for data where the user's system keeps such things."""
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "aideator"
+
+
+def _absolute(path: Path) -> Path:
+    """Return ``path`` as it is meant where it was given; sandboxes have other directories."""
+    return path.expanduser().absolute()
 
 
 def _setting(default: Any, description: str, *, also: str | None = None, flag: bool = True) -> Any:
@@ -49,7 +62,11 @@ class Settings(BaseModel):
         "Where variations run: in containers of a Dagger engine, in local sandboxes, or in "
         "whichever is there.",
     )
-    data_dir: Path = Field(
+    module: str | None = _setting(
+        None,
+        "Path or git address of the Dagger module; else the repository this gateway runs from.",
+    )
+    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
         default_factory=default_data_dir,
         description="Directory of the database and of running sandboxes.",
         json_schema_extra={"also": None, "flag": True},
@@ -151,6 +168,11 @@ class Settings(BaseModel):
         """Return what the field's declaration says beyond its type."""
         extra = cls.model_fields[name].json_schema_extra
         return extra if isinstance(extra, dict) else {"also": None, "flag": True}
+
+    @property
+    def styles_dir(self) -> Path:
+        """Directory of the styles that this user has added, one Markdown file each."""
+        return self.data_dir / "styles"
 
     @property
     def repository_hosts(self) -> frozenset[str]:

@@ -23,7 +23,7 @@ from gateway.schemas import NewRun, Run, Selection, Variation
 from gateway.settings import SettingsError
 from gateway.tables import EventRow, RunRow, SelectionRow, VariationRow
 
-SCHEMA = 1
+SCHEMA = 2
 """Format of the database; a change of the tables that older files lack counts it up."""
 
 

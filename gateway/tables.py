@@ -67,6 +67,7 @@ class VariationRow(SQLModel, table=True):
     seconds: float | None = None
     usage: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
     patch_stat: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
+    check: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
 
 
 class EventRow(SQLModel, table=True):

@@ -52,7 +52,8 @@ def test_the_module_ships_the_agent_and_never_imports_it() -> None:
 
 
 def test_only_the_dagger_backend_knows_dagger() -> None:
-    files = [file for file in (ROOT / "gateway").rglob("*.py") if not file.name.startswith("dagger")]
+    found = (ROOT / "gateway").rglob("*.py")
+    files = [file for file in found if not file.name.startswith("dagger")]
     assert offenders(files, ("dagger",)) == []
 
 
@@ -70,6 +71,7 @@ def test_a_base_install_imports_the_module_and_the_agent(tmp_path: Path) -> None
     program = (
         "import importlib.util, pkgutil\n"
         "import aideator, aideator.protocol, aideator.agent, dagger, anthropic\n"
+        "assert 'smallest' in aideator.protocol.Styles().names(), 'styles are not installed'\n"
         "for package in (aideator.protocol, aideator.agent):\n"
         "    for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
         "        if not found.name.endswith('__main__'):\n"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aideator.protocol import AnyEvent, Condition, ErrorCode, Limits, Task
-from gateway.schemas import Readiness
+from gateway.schemas import CheckResult, Readiness
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class RunSpec:
     url: str
     ref: str | None
     tasks: tuple[Task, ...]
+    limits: Limits
+    """The run's limits, of which each task has its variation's part."""
     check: str | None = None
 
     @property
@@ -33,9 +35,9 @@ class RunSpec:
         return tuple(task.condition for task in self.tasks)
 
     @property
-    def limits(self) -> Limits:
-        """The limits that hold for each variation."""
-        return self.tasks[0].limits
+    def max_seconds(self) -> float:
+        """The longest that any of the variations may take."""
+        return max(task.limits.max_seconds for task in self.tasks)
 
 
 class BackendError(Exception):
@@ -55,6 +57,9 @@ class Sink(Protocol):
 
     async def event(self, event: AnyEvent) -> None:
         """Deliver one event of a variation; those of one variation in order of ``seq``."""
+
+    async def checked(self, variation_id: int, result: CheckResult) -> None:
+        """Say what the run's check found in a variation's result."""
 
     async def failed(self, variation_id: int, error: BackendError) -> None:
         """End one variation that cannot speak for itself."""

@@ -33,12 +33,15 @@ class LocalBackend:
     ----------
     settings
         The model's server and key, and the data directory that sandboxes are made in.
+    why
+        Why this backend was chosen, if there was a choice.
     """
 
     name = "local"
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, why: str = "") -> None:
         self._settings = settings
+        self._why = f"{why}; " if why else ""
         self._work = settings.data_dir / "work"
         self._bubblewrap = False
         self._reason = ""
@@ -52,7 +55,7 @@ class LocalBackend:
         """Find out what can keep agents apart, and clear what an earlier gateway left."""
         problem = await bubblewrap_problem()
         self._bubblewrap = problem is None
-        self._reason = problem or "bubblewrap works"
+        self._reason = self._why + (problem or "bubblewrap works")
         await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
         if problem:
             logger.warning(
@@ -114,8 +117,11 @@ class LocalBackend:
         """Make a variation's own directory: repository, git, home, temp, output, task."""
         sandbox = directory / f"v{number}"
         copy = await asyncio.create_subprocess_exec(
-            "cp", "-a", str(directory / "base"), str(sandbox), stderr=asyncio.subprocess.PIPE
-        )
+            "cp", "-a", str(directory / "base"), str(sandbox),
+            stderr=asyncio.subprocess.PIPE,
+            # Else Ctrl-C at a terminal would reach it, and look like a failure.
+            start_new_session=True,
+        )  # fmt: skip
         _, stderr = await copy.communicate()
         if copy.returncode != 0:
             said = stderr.decode(errors="replace").strip()

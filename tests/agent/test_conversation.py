@@ -1,9 +1,19 @@
 """Whole conversations, over a real socket with the unchanged SDK."""
 
 import json
+import re
 from pathlib import Path
 
-from aideator.protocol import StopReason, TextEvent, ToolCallEvent, ToolResultEvent
+from aideator.agent import emitter
+from aideator.protocol import (
+    MAX_LINE_BYTES,
+    AnyEvent,
+    StopReason,
+    TextEvent,
+    ToolCallEvent,
+    ToolResultEvent,
+    parse_line,
+)
 from gateway.demo.script import Text, ToolUse
 from gateway.demo.server import Script, ScriptedModel
 from tests.agent.sandbox import Sandbox
@@ -62,3 +72,18 @@ def test_explores_edits_and_hands_over_a_patch_that_applies(tmp_path: Path) -> N
     assert "Make it hotter." in json.dumps(first.messages)
     assert "Very hot" not in json.dumps(first.messages)
     assert (first.run, first.variation) == ("run_test", 2)
+
+
+def test_the_documented_transcript_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "transcript.md").read_text()
+    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    events = [parse_line(line) for line in example.splitlines()]
+    assert [event.seq for event in events if event] == list(range(1, len(events) + 1))
+    kinds = {kind.__name__ for kind in AnyEvent.__args__[0].__args__}
+    for kind in kinds - {"InterruptedEvent"}:
+        word = re.sub(r"(?<=.)([A-Z])", r"_\1", kind.removesuffix("Event")).lower()
+        assert f"`{word}`" in page
+
+
+def test_the_emitters_own_limit_is_the_protocols() -> None:
+    assert emitter.MAX_LINE_BYTES == MAX_LINE_BYTES

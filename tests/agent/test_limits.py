@@ -103,7 +103,7 @@ def test_the_clock_ends_it_wherever_it_stands(
     model = play([CREATE], wait)
     outcome = sandbox.run(model.base_url, limits={"max_seconds": 1})
     assert outcome.completed.stop_reason is StopReason.LIMIT_SECONDS
-    assert 1 <= outcome.completed.seconds < 2
+    assert 1 <= outcome.completed.seconds < 5
     assert outcome.patch.files == 1
 
 

@@ -94,10 +94,6 @@ def delete(tree: Path) -> None:
         (tree / name).unlink()
 
 
-def delete_logo(tree: Path) -> None:
-    (tree / "logo.png").unlink()
-
-
 def rename(tree: Path) -> None:
     (tree / "src/a.py").rename(tree / "src/b.py")
     (tree / "logo.png").rename(tree / "picture.png")
@@ -320,7 +316,7 @@ def test_a_repository_of_sha256_works(tmp_path: Path) -> None:
     git(sandbox.workspace, "add", "--all")
     git(sandbox.workspace, "commit", "--quiet", "--message=Base")
     (sandbox.workspace / ".git").rename(sandbox.git_dir)
-    patch = patch_of(sandbox, edit, before=delete_logo)
+    patch = patch_of(sandbox, swap_file_and_directory)
     fresh = sandbox.fresh()
     git(fresh, "apply", "--whitespace=nowarn", "-", stdin=patch.diff)
     assert contents(fresh) == contents(sandbox.workspace)

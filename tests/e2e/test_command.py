@@ -1,28 +1,19 @@
-"""The command, started as people start it."""
+"""``run``, ``demo`` and ``scripted-model``, started as people start them."""
 
 import json
 import subprocess
 from pathlib import Path
 
-from tests.support.gateways import COMMAND, environment
+import pytest
+
+from gateway.demo.script import Text
+from gateway.demo.server import Script, ScriptedModel
+from tests.support.command import error_of, run
+from tests.support.gateways import COMMAND, environment, serving
 from tests.support.repositories import apply_patch
 
-
-def run(
-    *words: str, cwd: Path, expect: int = 0, **settings: str
-) -> subprocess.CompletedProcess[bytes]:
-    done = subprocess.run(
-        [COMMAND, *words],
-        cwd=cwd,
-        env=environment(**settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == expect, done.stderr.decode()
-    assert b"Traceback" not in done.stderr
-    return done
+FAST = "1000"
+DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", FAST)
 
 
 def test_demo_does_the_whole_job_and_leaves_nothing(repository: Path, tmp_path: Path) -> None:
@@ -48,28 +39,46 @@ def test_demo_does_the_whole_job_and_leaves_nothing(repository: Path, tmp_path: 
 
 
 def test_demo_needs_a_repository(tmp_path: Path) -> None:
-    done = run("demo", cwd=tmp_path, expect=1)
-    assert done.stderr.decode() == "Error: . is not a Git repository.\n"
+    assert error_of("demo", cwd=tmp_path) == ". is not a Git repository."
+
+
+def test_demo_with_json_is_json_lines(repository: Path) -> None:
+    done = run("demo", "--json", "-n", "1", cwd=repository, AIDEATOR_DEMO_TOKENS_PER_SECOND=FAST)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[-1]["winning_variation_id"] == 1
+    assert lines[-1]["scripted"] is True
 
 
 def test_run_follows_a_local_repository(repository: Path, tmp_path: Path) -> None:
     (repository / "untracked.txt").write_text("not committed\n")
     done = run(
-        "run", ".", "Improve it.", "-n", "1", "--demo", "--backend", "local",
-        cwd=repository, XDG_DATA_HOME=str(tmp_path / "share"),
-        AIDEATOR_DEMO_TOKENS_PER_SECOND="500",
+        "run", ".", "Improve it.", "-n", "1", *DEMO, cwd=repository,
+        XDG_DATA_HOME=str(tmp_path / "share"),
     )  # fmt: skip
     assert b"uncommitted changes are not part of the run" in done.stderr
+    assert b"No winner is recorded: aideator select run_" in done.stderr
     patch = done.stdout[done.stdout.index(b"diff --git ") :].strip() + b"\n"
     apply_patch(repository, patch, tmp_path / "checkout")
     assert (tmp_path / "share" / "aideator" / "aideator.db").exists()
 
 
+def test_run_shows_status_turn_tokens_cost_and_time(repository: Path, tmp_path: Path) -> None:
+    done = run(
+        "run", ".", "Improve it.", "-n", "1", *DEMO, "--data-dir", str(tmp_path / "data"),
+        cwd=repository,
+    )  # fmt: skip
+    out = done.stdout.decode()
+    assert "[1] turn 1 · " in out
+    assert " tokens · no cost" in out
+    (row,) = [line for line in out.splitlines() if line.startswith("1  completed (end_turn)")]
+    assert " no cost " in row
+    assert " s  1 file, +" in row
+
+
 def test_run_with_json_is_json_lines(repository: Path, tmp_path: Path) -> None:
     done = run(
-        "run", str(repository), "Improve it.", "-n", "2", "--demo", "--backend", "local", "--json",
-        cwd=tmp_path, AIDEATOR_DATA_DIR=str(tmp_path / "data"),
-        AIDEATOR_DEMO_TOKENS_PER_SECOND="500",
+        "run", str(repository), "Improve it.", "-n", "2", *DEMO, "--json", cwd=tmp_path,
+        AIDEATOR_DATA_DIR=str(tmp_path / "data"),
     )  # fmt: skip
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["event"] for line in lines][-2:] == ["end", "run"]
@@ -77,21 +86,101 @@ def test_run_with_json_is_json_lines(repository: Path, tmp_path: Path) -> None:
     assert {line.get("variation_id") for line in lines[:-2]} == {1, 2}
 
 
-def test_a_run_that_fails_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["-", "@prompt.md", "words"])
+def test_the_prompt_is_an_argument_a_file_or_standard_input(
+    repository: Path, tmp_path: Path, how: str
+) -> None:
+    (tmp_path / "prompt.md").write_text("Say grüß dich.\n")
+    given = "Say grüß dich.\n" if how == "words" else how
     done = run(
-        "run", "file:///nowhere/at/all", "Improve it.", "--demo", "--backend", "local",
-        "--allow-file", "--data-dir", str(tmp_path / "data"), cwd=tmp_path, expect=1,
+        "run", str(repository), given, "-n", "1", *DEMO, "--json", "--data-dir", "data",
+        cwd=tmp_path, stdin="Say grüß dich.\n".encode(),
     )  # fmt: skip
-    assert b"There is no repository to be read at file:///nowhere/at/all" in done.stdout
+    assert json.loads(done.stdout.splitlines()[-1])["prompt"] == "Say grüß dich.\n"
 
 
-def test_a_refused_url_is_one_line(tmp_path: Path) -> None:
+def test_conditions_and_limits_are_what_the_run_has(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "careful.md").write_text("Read twice, edit once.\n")
+    (tmp_path / "conditions.json").write_text(json.dumps([{"label": "from the file"}]))
     done = run(
-        "run", "git@github.com:user/repo", "Improve it.", "--demo", "--backend", "local",
-        "--data-dir", str(tmp_path / "data"), cwd=tmp_path, expect=1,
+        "run", str(repository), "x", *DEMO, "--json", "--data-dir", "data",
+        "--conditions", "conditions.json",
+        "--condition", "label=careful,instructions=@careful.md",
+        "--condition", "label=one, two,temperature=0.5",
+        "--max-turns", "7", "--max-seconds", "60.5", "--max-run-cost-usd", "2",
+        cwd=tmp_path,
     )  # fmt: skip
-    assert len(done.stderr.splitlines()) == 1
-    assert b"https://host/owner/repository" in done.stderr
+    ended = json.loads(done.stdout.splitlines()[-1])
+    found = [
+        {key: value for key, value in v["condition"].items() if value is not None}
+        for v in ended["variations"]
+    ]
+    assert found == [
+        {"label": "from the file"},
+        {"label": "careful", "instructions": "Read twice, edit once.\n"},
+        {"label": "one, two", "temperature": 0.5},
+    ]
+    assert ended["limits"]["max_turns"] == 7
+    assert ended["limits"]["max_seconds"] == 60.5
+    assert ended["limits"]["max_run_cost_usd"] == 2
+
+
+def test_a_running_gateway_carries_the_run_out(repository: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with (
+        ScriptedModel(Script({}, default=[[Text("Done.")]])) as model,
+        serving(
+            data, "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        done = run(
+            "run", str(repository), "x", "-n", "2", "--model", "another-model", "--json",
+            "--data-dir", str(data), cwd=tmp_path,
+        )  # fmt: skip
+        ended = json.loads(done.stdout.splitlines()[-1])
+        assert gateway.run(ended["run_id"])["status"] == "completed"
+        assert {request.body["model"] for request in model.requests} == {"another-model"}
+        # Whoever asks for the demo must not get a model that costs money.
+        said = error_of("run", str(repository), "x", "--demo", "--data-dir", str(data), cwd=data)
+        assert "was started without --demo" in said
+        assert "--data-dir" in said
+        said = error_of(
+            "run", str(repository), "x", "--base-url", "http://127.0.0.1:1", "--editor-tool",
+            "plain", "--data-dir", str(data), cwd=data,
+        )  # fmt: skip
+        assert "--base-url and --editor-tool" in said
+        assert len(gateway.http.get("/runs").json()["runs"]) == 1
+
+
+def test_a_run_of_another_command_on_the_same_gateway_is_waited_for(
+    repository: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    slow = [[Text("word " * 60, pace=0.05)]]
+    with ScriptedModel(Script({1: [[Text("Done.")]], 2: slow})) as model:
+        words = [
+            COMMAND, "run", str(repository), "x", "--backend", "local", "--base-url",
+            model.base_url, "--data-dir", str(data),
+        ]  # fmt: skip
+        first = subprocess.Popen(
+            [*words, "-n", "1"], env=environment(AIDEATOR_API_KEY="key"), cwd=tmp_path,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            while not (data / "server.json").exists():
+                assert first.poll() is None
+            second = run(
+                "run", str(repository), "x", "-n", "2", "--json", "--data-dir", str(data),
+                cwd=tmp_path,
+            )  # fmt: skip
+            _, said = first.communicate(timeout=60)
+        finally:
+            first.kill()
+            first.wait()
+    assert first.returncode == 0
+    assert b"which another command started on this gateway" in said
+    assert json.loads(second.stdout.splitlines()[-1])["status"] == "completed"
 
 
 def test_scripted_model_runs_alone(tmp_path: Path) -> None:
@@ -106,7 +195,9 @@ def test_scripted_model_runs_alone(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
-        assert "not an LLM" in line or "not an LLM" in process.stdout.readline()
+        assert "not an LLM" in line
+        port = line.rsplit(":", 1)[1].strip()
+        assert "--port" in error_of("scripted-model", "--port", port, cwd=tmp_path)
     finally:
         process.terminate()
         process.wait(10)
@@ -116,9 +207,14 @@ def test_scripted_model_runs_alone(tmp_path: Path) -> None:
 
 def test_the_data_directory_is_private(repository: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    run(
-        "run", str(repository), "x", "-n", "1", "--demo", "--backend", "local", "--data-dir",
-        str(data), cwd=tmp_path, AIDEATOR_DEMO_TOKENS_PER_SECOND="500",
-    )  # fmt: skip
+    run("run", str(repository), "x", "-n", "1", *DEMO, "--data-dir", str(data), cwd=tmp_path)
     assert data.stat().st_mode & 0o777 == 0o700
     assert not (data / "work").exists()
+
+
+def test_output_that_takes_ascii_alone_ends_no_run(repository: Path, tmp_path: Path) -> None:
+    done = run(
+        "run", str(repository), "x", "-n", "1", *DEMO, "--data-dir", "data", cwd=tmp_path,
+        PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C",
+    )  # fmt: skip
+    assert b"\\u2192 list_files" in done.stdout

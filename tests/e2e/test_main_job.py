@@ -148,7 +148,8 @@ def test_one_failing_variation_leaves_its_siblings_alone(
         ],
         [Text("Done.")],
     ]
-    bad: list[Reply] = [[HttpError(401, "authentication_error", "invalid x-api-key sk-very-secret")]]
+    refusal = HttpError(401, "authentication_error", "invalid x-api-key sk-very-secret")
+    bad: list[Reply] = [[refusal]]
     with (
         ScriptedModel(Script({1: good, 2: bad, 3: good})) as model,
         serving(

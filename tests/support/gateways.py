@@ -48,7 +48,8 @@ class Gateway:
         headers = {"Last-Event-ID": last_event_id} if last_event_id else {}
         with connect_sse(self.http, "GET", f"/runs/{run_id}/stream", headers=headers) as source:
             source.response.raise_for_status()
-            yield from source.iter_sse()
+            # A ping, which is a comment, comes out of this client as an event without data.
+            yield from (event for event in source.iter_sse() if event.data)
 
     def finish(self, run_id: str) -> dict[str, Any]:
         """Wait until a run has ended, and return it."""

@@ -27,7 +27,7 @@ from aideator.agent.workspace import ROOT, Workspace
 from aideator.protocol.errors import ErrorCode
 from aideator.protocol.events import MAX_PATCH_BYTES
 from aideator.protocol.outcomes import StopReason
-from aideator.protocol.task import DEFAULT_MODEL, Task
+from aideator.protocol.task import DEFAULT_MODEL, Condition, Task
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -54,7 +54,8 @@ class Attempt:
         self._emitter = emitter
         self._timing = timing
         self._report = report
-        self._budget = Budget(task.limits)
+        # A share of a run is a variation's own by now; what is left is all for this one.
+        self._budget = Budget(task.limits.for_one_of(1))
         self._loop: Loop | None = None
         self._patcher: Patcher | None = None
         self._workspace: Workspace | None = None
@@ -126,7 +127,7 @@ class Attempt:
                 model = Model(
                     client,
                     name,
-                    {**settings, "system": _system(condition.instructions),
+                    {**settings, "system": _system(condition),
                      "tools": tools.definitions()},
                     emitter=self._emitter,
                     budget=self._budget,
@@ -180,9 +181,12 @@ class Attempt:
                 self._report.ending("cancelled", **spent, code=code, message="Cancelled.")
 
 
-def _system(instructions: str | None) -> list[dict[str, Any]]:
+def _system(condition: Condition) -> list[dict[str, Any]]:
     text = read_prompt("system").format(root=ROOT)
-    if instructions:
-        text = f"{text}\n\n# Instructions for this attempt\n\n{instructions}"
+    if condition.style_text:
+        title = "# Style of this attempt; where it differs from the above, it holds"
+        text = f"{text}\n\n{title}\n\n{condition.style_text}"
+    if condition.instructions:
+        text = f"{text}\n\n# Instructions for this attempt\n\n{condition.instructions}"
     # Tools come before the system prompt, so that this one mark covers both.
     return [{"type": "text", "text": text, "cache_control": {"type": "ephemeral"}}]

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 
@@ -30,6 +31,8 @@ def start(
     report
         Takes the patch and the ending.
     """
+    # It warns of children that it reaped itself, when git is stopped just as it starts.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     try:
         limit_resources(os.environ)
         attempt = prepare(arguments, secrets, os.environ, emitter, report)

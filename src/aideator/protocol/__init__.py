@@ -29,8 +29,10 @@ from aideator.protocol.limits import (
     MAX_VARIATIONS,
     UNPRICED_MAX_TOKENS,
     Limits,
+    VariationLimits,
 )
 from aideator.protocol.outcomes import Status, StopReason
+from aideator.protocol.styles import Styles
 from aideator.protocol.task import DEFAULT_MODEL, Condition, EditorTool, Task
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Status",
     "StatusEvent",
     "StopReason",
+    "Styles",
     "Task",
     "TextEvent",
     "ThinkingEvent",
@@ -65,5 +68,6 @@ __all__ = [
     "ToolResultEvent",
     "Usage",
     "UsageEvent",
+    "VariationLimits",
     "parse_line",
 ]

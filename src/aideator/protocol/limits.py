@@ -1,5 +1,7 @@
 """What one attempt may use before it is ended cleanly, keeping what it has."""
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
 MAX_VARIATIONS = 5
@@ -12,48 +14,68 @@ UNPRICED_MAX_TOKENS = 2_000_000
 """Token cap that stands in for the cost cap when the model's price is unknown."""
 
 
+Turns = Annotated[int, Field(ge=1, le=500)]
+Tokens = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Dollars = Annotated[float, Field(gt=0)]
+Retries = Annotated[int, Field(ge=0, le=20)]
+
+
+class VariationLimits(BaseModel):
+    """Limits of one variation that go before its run's; what is left out stays the run's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_turns: Turns | None = None
+    max_tokens: Tokens | None = None
+    max_seconds: Seconds | None = None
+    max_cost_usd: Dollars | None = Field(
+        default=None, description="The even share of max_run_cost_usd still holds."
+    )
+    max_retries: Retries | None = None
+
+
 class Limits(BaseModel):
     """Limits of one variation; reaching one ends it as ``completed`` with its patch kept."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    max_turns: int = Field(
-        default=40, ge=1, le=500, description="Requests to the model that may be answered."
-    )
-    max_tokens: int | None = Field(
+    max_turns: Turns = Field(default=40, description="Requests to the model that may be answered.")
+    max_tokens: Tokens | None = Field(
         default=None,
-        ge=1,
         description="Tokens of all turns together: input, output, cache writes and cache reads.",
     )
-    max_seconds: float = Field(
-        default=900, gt=0, le=86_400, description="Wall time of the attempt, in seconds."
+    max_seconds: Seconds = Field(default=900, description="Wall time of the attempt, in seconds.")
+    max_cost_usd: Dollars | None = Field(
+        default=None, description="Cost of this variation, in US dollars."
     )
-    max_cost_usd: float | None = Field(
-        default=None, gt=0, description="Cost of this variation, in US dollars."
-    )
-    max_run_cost_usd: float | None = Field(
+    max_run_cost_usd: Dollars | None = Field(
         default=DEFAULT_RUN_COST_USD,
-        gt=0,
         description="Cost of the whole run, in US dollars; each variation may use an even share.",
     )
-    max_retries: int = Field(
-        default=4, ge=0, le=20, description="Repeats of one request that failed in passing."
+    max_retries: Retries = Field(
+        default=4, description="Repeats of one request that failed in passing."
     )
 
-    def for_one_of(self, variations: int) -> "Limits":
+    def for_one_of(self, variations: int, own: VariationLimits | None = None) -> "Limits":
         """Return the limits of one variation in a run of ``variations``.
 
         The run's cost cap is turned into this variation's even share of it, so that no
         variation needs to know what its siblings spend.
+
+        Parameters
+        ----------
+        own
+            What this variation is given in place of the run's; it cannot raise the share.
         """
+        given = {} if own is None else own.model_dump(exclude_none=True)
         shares = [
             cap
             for cap in (
-                self.max_cost_usd,
+                given.get("max_cost_usd", self.max_cost_usd),
                 self.max_run_cost_usd and self.max_run_cost_usd / variations,
             )
             if cap is not None
         ]
-        return self.model_copy(
-            update={"max_cost_usd": min(shares, default=None), "max_run_cost_usd": None}
-        )
+        update = {"max_cost_usd": min(shares, default=None), "max_run_cost_usd": None}
+        return self.model_copy(update={**given, **update})

@@ -1,10 +1,18 @@
 """What an agent is asked to do, and under which conditions."""
 
-from typing import Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from aideator.protocol.limits import Limits
+from aideator.protocol.limits import Limits, VariationLimits
+from aideator.protocol.styles import MAX_STYLE_CHARACTERS, NAME_PATTERN, Styles, is_style_name
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
 
@@ -16,7 +24,12 @@ Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
 
 class Condition(BaseModel):
-    """What sets one variation apart from its siblings. Every field is optional."""
+    """What sets one variation apart from its siblings. Every field is optional.
+
+    A style is known by its name when a condition is first read, and carries its text from
+    then on: no reader further on needs the file, and a run can be understood after the file
+    has changed. Validate with ``Styles`` as the context to know more than the shipped ones.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +42,18 @@ class Condition(BaseModel):
     instructions: str | None = Field(
         default=None, max_length=100_000, description="Added to the agent's system prompt."
     )
+    # Before the style, whose validator looks at it.
+    style_text: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=MAX_STYLE_CHARACTERS,
+        description="What the style says; filled in where the style is known by its name.",
+    )
+    style: str | None = Field(
+        default=None,
+        description="Name of a style: smallest, thorough, test-first, or one of your own.",
+        json_schema_extra={"pattern": NAME_PATTERN},
+    )
     temperature: float | None = Field(
         default=None, ge=0, le=1, description="Sampling temperature, for models that take one."
     )
@@ -38,6 +63,55 @@ class Condition(BaseModel):
     thinking_tokens: int | None = Field(
         default=None, ge=1024, description="Thinking budget, for models that take one."
     )
+    limits: VariationLimits | None = Field(
+        default=None, description="Limits of this variation that go before the run's."
+    )
+
+    @property
+    def name(self) -> str | None:
+        """What people call it: its label, else its style."""
+        return self.label or self.style
+
+    def details(self) -> dict[str, str]:
+        """Return what is set beyond label and model, for people to read."""
+        found = self.model_dump(exclude_none=True, exclude={"label", "model"})
+        limits = found.pop("limits", {})
+        texts = {name: found.pop(name) for name in ("style_text", "instructions") if name in found}
+        return {name: str(value) for name, value in {**found, **limits, **texts}.items()}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_style_text(cls, data: Any, info: ValidationInfo) -> Any:
+        if isinstance(data, dict) and data.get("style_text") is None:
+            name = data.get("style")
+            text = _known(info).text(name) if isinstance(name, str) else None
+            return {**data, "style_text": text} if text else data
+        return data
+
+    @field_validator("style", mode="after")
+    @classmethod
+    def _style_is_known(cls, name: str | None, info: ValidationInfo) -> str | None:
+        # A text that cannot be used is missing here, and has an error of its own.
+        if name is None or "style_text" not in info.data:
+            return name
+        if info.data["style_text"] is None:
+            raise ValueError(
+                f"{name!r:.60} is not a known style; use {', '.join(_known(info).names())}, or "
+                "give what it says as style_text"
+            )
+        if not is_style_name(name):
+            raise ValueError("use lower-case letters, digits and -, 40 of them at most")
+        return name
+
+    @model_validator(mode="after")
+    def _text_has_a_name(self) -> Self:
+        if self.style_text is not None and self.style is None:
+            raise ValueError("style_text needs a style, which is its name")
+        return self
+
+
+def _known(info: ValidationInfo) -> Styles:
+    return info.context if isinstance(info.context, Styles) else Styles()
 
 
 class Task(BaseModel):

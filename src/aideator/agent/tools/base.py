@@ -66,3 +66,17 @@ def number_of(given: Mapping[str, Any], name: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ToolError(f"The argument {name} must be a whole number.")
     return value
+
+
+def flag_of(given: Mapping[str, Any], name: str) -> bool:
+    """Return a yes-or-no argument; missing means no.
+
+    Raises
+    ------
+    ToolError
+        It is neither true nor false.
+    """
+    value = given.get(name, False)
+    if not isinstance(value, bool):
+        raise ToolError(f"The argument {name} must be true or false.")
+    return value

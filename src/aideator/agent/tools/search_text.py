@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from aideator.agent.git import Git, killed_at_exit
-from aideator.agent.tools.base import ToolError, prompt, text_of
+from aideator.agent.tools.base import ToolError, flag_of, prompt, text_of
 from aideator.agent.tools.files import files_below
 from aideator.agent.workspace import Workspace
 
 _WORKER = Path(__file__).with_name("search_worker.py")
 _MAX_MATCHES = 100
+_MAX_PATTERN_CHARS = 2_000
 _MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
@@ -69,7 +70,9 @@ class SearchText:
         pattern = text_of(given, "pattern")
         if not pattern:
             raise ToolError("The pattern is empty. Say what to look for.")
-        if given.get("literal"):
+        if len(pattern) > _MAX_PATTERN_CHARS:
+            raise ToolError(f"The pattern is longer than {_MAX_PATTERN_CHARS} characters.")
+        if flag_of(given, "literal"):
             pattern = re.escape(pattern)
         try:
             re.compile(pattern)
@@ -83,7 +86,7 @@ class SearchText:
         job = {
             "root": str(self._workspace.root),
             "pattern": pattern,
-            "ignore_case": bool(given.get("ignore_case")),
+            "ignore_case": flag_of(given, "ignore_case"),
             "files": await files_below(self._git, self._workspace, path, glob),
             "max_matches": _MAX_MATCHES,
             "max_file_bytes": _MAX_FILE_BYTES,

@@ -1,0 +1,62 @@
+"""The ``aideator`` command: a client of the HTTP API, and the server itself."""
+
+import contextlib
+import os
+import sys
+from io import TextIOWrapper
+
+import click
+
+from gateway.cli.config import completion, config
+from gateway.cli.connect import LeftAtOnce
+from gateway.cli.decide import apply, cancel, select
+from gateway.cli.exits import CANCELLED, FAILED, USAGE
+from gateway.cli.replay import replay
+from gateway.cli.results import list_runs, show
+from gateway.cli.run import demo, run
+from gateway.cli.serve import scripted_model, serve
+from gateway.client import ApiError
+from gateway.settings import SettingsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="aideator")
+def cli() -> None:
+    """Run one prompt on one Git repository in N isolated attempts and keep the best patch.
+
+    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 130 cancelled with Ctrl-C.
+    """
+
+
+for command in (
+    run, demo, list_runs, show, replay, select, apply, cancel, serve, scripted_model, config,
+    completion,
+):  # fmt: skip
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; an error is one line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a character must not end a run.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(CANCELLED)
+    except LeftAtOnce:
+        click.echo("Left at once: what still ran is ended as interrupted.", err=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        # Threads of the gateway in this process must not hold up who wants to leave.
+        os._exit(CANCELLED)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(USAGE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(FAILED)
+    except (SettingsError, ApiError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(FAILED)

@@ -1,0 +1,1 @@
+"""How runs look in a terminal, and where their output is piped."""

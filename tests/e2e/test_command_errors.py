@@ -1,0 +1,194 @@
+"""What goes wrong is one line with cause and remedy, and an exit code that is documented."""
+
+import contextlib
+import shutil
+import sqlite3
+from pathlib import Path
+
+import click
+import pytest
+
+from aideator.protocol import ErrorCode, Limits
+from gateway.cli import cli
+from gateway.cli.causes import causes
+from gateway.client import ApiError, Client
+from gateway.datadir import Address
+from gateway.demo.script import HttpError, Text
+from gateway.demo.server import Script, ScriptedModel
+from gateway.schemas import Run
+from tests.support.command import error_of
+
+DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000")
+
+
+def test_no_key(repository: Path, tmp_path: Path) -> None:
+    said = error_of("run", ".", "x", "--backend", "local", "--data-dir", str(tmp_path / "data"),
+                    cwd=repository)  # fmt: skip
+    assert said.startswith("The run failed (missing_api_key): ")
+    assert said.endswith(ErrorCode.MISSING_API_KEY.remedy)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (HttpError(401, "authentication_error", "invalid x-api-key"), "authentication_failed"),
+        (
+            HttpError(400, "invalid_request_error", "Your credit balance is too low to access."),
+            "credit_exhausted",
+        ),
+        (HttpError(404, "not_found_error", "model: no-such-model"), "model_not_found"),
+    ],
+)
+def test_what_the_models_server_refuses(
+    repository: Path, tmp_path: Path, error: HttpError, code: str
+) -> None:
+    with ScriptedModel(Script({}, default=[[error]])) as model:
+        said = error_of(
+            "run", ".", "x", "-n", "2", "--backend", "local", "--base-url", model.base_url,
+            "--data-dir", str(tmp_path / "data"), cwd=repository, AIDEATOR_API_KEY="sk-test",
+        )  # fmt: skip
+    assert said.startswith(f"Variations 1 and 2 failed ({code}): ")
+    assert error.message in said
+    assert said.endswith(ErrorCode(code).remedy)
+
+
+def test_one_variation_that_fails_is_told_and_the_run_completes(
+    repository: Path, tmp_path: Path
+) -> None:
+    refused = HttpError(401, "authentication_error", "invalid x-api-key")
+    with ScriptedModel(Script({1: [[refused]], 2: [[Text("Done.")]]})) as model:
+        said = error_of(
+            "run", ".", "x", "-n", "2", "--backend", "local", "--base-url", model.base_url,
+            "--data-dir", str(tmp_path / "data"), cwd=repository, expect=0,
+            AIDEATOR_API_KEY="sk-test",
+        )  # fmt: skip
+    assert said.startswith("Variation 1 failed (authentication_failed): ")
+
+
+def test_no_repository(tmp_path: Path) -> None:
+    said = error_of(
+        "run", "file:///nowhere/at/all", "x", *DEMO, "--allow-file", "--data-dir",
+        str(tmp_path / "data"), cwd=tmp_path,
+    )  # fmt: skip
+    assert "There is no repository to be read at file:///nowhere/at/all" in said
+    assert said.endswith(ErrorCode.REPOSITORY_NOT_FOUND.remedy)
+
+
+@pytest.mark.parametrize(
+    ("url", "remedy"),
+    [
+        ("git@github.com:user/repo", "https://host/owner/repository"),
+        ("https://git.example.com/user/repo", "--allow-host"),
+        ("file:///tmp/repo", "--allow-file"),
+    ],
+)
+def test_a_url_that_is_refused(tmp_path: Path, url: str, remedy: str) -> None:
+    said = error_of("run", url, "x", *DEMO, "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+    assert remedy in said
+
+
+@pytest.mark.parametrize(
+    "words", [("run", ".", "x", *DEMO), ("list",), ("serve", *DEMO, "--port", "0")]
+)
+def test_a_data_directory_that_cannot_be_used(repository: Path, words: tuple[str, ...]) -> None:
+    said = error_of(*words, "--data-dir", "/proc/nowhere", cwd=repository)
+    assert said.startswith("The data directory /proc/nowhere cannot be used")
+    assert "--data-dir" in said
+
+
+@pytest.mark.parametrize("words", [("list",), ("serve", *DEMO, "--port", "0")])
+def test_a_database_of_another_version(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "aideator.db")) as database:
+        database.execute("PRAGMA user_version = 4711")
+    said = error_of(*words, "--data-dir", str(tmp_path), cwd=tmp_path)
+    assert said.startswith("The database has format 4711")
+    assert "--data-dir" in said
+
+
+def test_no_engine(repository: Path, tmp_path: Path) -> None:
+    said = error_of(
+        "run", ".", "x", "--demo", "--backend", "dagger", "--data-dir", str(tmp_path / "data"),
+        cwd=repository, _EXPERIMENTAL_DAGGER_CLI_BIN=str(tmp_path / "nothing"),
+    )  # fmt: skip
+    assert said.startswith("The run failed (engine_unavailable): ")
+    assert said.endswith(ErrorCode.ENGINE_UNAVAILABLE.remedy)
+
+
+def test_git_is_missing(repository: Path, tmp_path: Path) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("cp", "sh"):
+        found = shutil.which(name)
+        assert found is not None
+        (programs / name).symlink_to(found)
+    data = ("--data-dir", str(tmp_path / "data"))
+    for words in (("run", ".", "x", *DEMO), ("run", "https://github.com/u/r", "x", *DEMO)):
+        said = error_of(*words, *data, cwd=repository, PATH=str(programs))
+        assert ErrorCode.GIT_MISSING.remedy in said
+
+
+def test_a_setting_that_cannot_be_used_names_its_source(tmp_path: Path) -> None:
+    assert "AIDEATOR_PORT" in error_of("config", cwd=tmp_path, AIDEATOR_PORT="many")
+    assert "--port" in error_of("config", "--port", "70000", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("fly",), "No such command"),
+        (("run", "."), "Missing argument"),
+        (("run", ".", "x", "-n", "6"), "1<=x<=5"),
+        (("run", ".", " "), "prompt: must not be blank"),
+        (("run", ".", "@nothing.md"), "'nothing.md' cannot be read (No such file or directory)"),
+        (("run", ".", "x", "--max-turns", "0"), "--max-turns"),
+        (("run", ".", "x", "--max-turns", "many"), "--max-turns"),
+        (("run", ".", "x", "--condition", "careful"), "is not KEY=VALUE; keys are label, model"),
+        (("run", ".", "x", "--condition", "colour=red"), "colour"),
+        (("run", ".", "x", "-n", "2", "--condition", "label=a"), "make them agree"),
+        (("run", ".", "x", "--conditions", "README.md"), "is not a JSON list of conditions"),
+        (("show", "--patch", "--json"), "Use one of"),
+        (("completion", "tcsh"), "'bash', 'zsh', 'fish'"),
+    ],
+)
+def test_wrong_usage(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], remedy: str
+) -> None:
+    monkeypatch.chdir(repository)
+    with pytest.raises(click.UsageError) as caught:
+        cli.main(list(words), standalone_mode=False)
+    assert remedy in caught.value.format_message()
+
+
+def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    assert error_of("fly", cwd=tmp_path, expect=2) == "No such command 'fly'."
+
+
+def test_a_gateway_that_does_not_answer() -> None:
+    with (
+        Client(Address("http://127.0.0.1:9", None)) as client,
+        pytest.raises(ApiError, match=r"http://127\.0\.0\.1:9 does not answer") as caught,
+    ):
+        client.runs(1)
+    assert (caught.value.status, caught.value.code) == (0, "unreachable")
+
+
+@pytest.mark.parametrize("code", list(ErrorCode))
+def test_every_code_of_a_run_is_one_line_with_its_remedy(code: ErrorCode) -> None:
+    ended = Run.model_validate(
+        {
+            "run_id": "run_0123456789abcdef",
+            "status": "failed",
+            "github_url": "https://github.com/user/repo",
+            "ref": None,
+            "prompt": "x",
+            "model": "m",
+            "scripted": False,
+            "limits": Limits(),
+            "code": code,
+            "message": "Something\nwith \x1b[2J in it",
+            "created_at": "2026-01-01T00:00:00Z",
+            "variations": [],
+        }
+    )
+    (line,) = causes(ended)
+    assert line == f"The run failed ({code}): Something with \\x1b[2J in it. {code.remedy}"

@@ -1,0 +1,179 @@
+"""Ctrl-C, as a terminal sends it and as a signal."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.script import Hang, Text
+from gateway.demo.server import Script, ScriptedModel
+from tests.support.command import run, terminal
+from tests.support.gateways import COMMAND, environment, serving
+
+CTRL_C = "\x03"
+
+
+@pytest.fixture
+def slow_model() -> Iterator[str]:
+    with ScriptedModel(Script({}, default=[[Text("Working.\n"), Hang()]])) as model:
+        yield model.base_url
+
+
+def words(repository: Path, model: str, data: Path) -> list[str]:
+    return [
+        "run", str(repository), "x", "-n", "2", "--backend", "local", "--base-url", model,
+        "--data-dir", str(data),
+    ]  # fmt: skip
+
+
+def test_ctrl_c_cancels_the_run_and_says_so(
+    repository: Path, tmp_path: Path, slow_model: str
+) -> None:
+    data = tmp_path / "data"
+    with terminal(
+        *words(repository, slow_model, data), cwd=tmp_path, AIDEATOR_API_KEY="key"
+    ) as shown:
+        shown.read_until("Working.")
+        shown.type(CTRL_C)
+        assert shown.finish(20) == 130
+    out = shown.output.decode()
+    assert "Cancelling run_" in out
+    assert "Ctrl-C again leaves at once" in out
+    assert "Cancelled: aideator show run_" in out
+    assert "Which variation wins?" not in out
+    assert "Traceback" not in out
+    assert (
+        run("list", "--data-dir", str(data), cwd=tmp_path).stdout.decode().count("cancelled") == 1
+    )
+
+
+def test_ctrl_c_puts_the_terminal_in_order_again(
+    repository: Path, tmp_path: Path, slow_model: str
+) -> None:
+    command = words(repository, slow_model, tmp_path / "data")
+    with terminal(*command, cwd=tmp_path, width=200, AIDEATOR_API_KEY="key") as shown:
+        shown.read_until("Working.")
+        shown.type(CTRL_C)
+        assert shown.finish(20) == 130
+    hidden, visible = b"\x1b[?25l", b"\x1b[?25h"
+    assert hidden in shown.output
+    assert shown.output.rindex(visible) > shown.output.rindex(hidden)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cancels_a_run_of_a_gateway_that_goes_on(
+    repository: Path, tmp_path: Path, slow_model: str, number: signal.Signals
+) -> None:
+    with serving(
+        tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", slow_model,
+        AIDEATOR_API_KEY="key",
+    ) as gateway:  # fmt: skip
+        process = subprocess.Popen(
+            [COMMAND, "run", str(repository), "x", "--json", "--data-dir", str(gateway.data_dir)],
+            cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert b"Cancelled: " in said
+        (found,) = gateway.http.get("/runs").json()["runs"]
+        assert found["status"] == "cancelled"
+
+
+@pytest.mark.skipif(
+    signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="SIGHUP is ignored here, as by nohup"
+)
+def test_closing_the_terminal_cancels_the_run(
+    repository: Path, tmp_path: Path, slow_model: str
+) -> None:
+    with serving(
+        tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", slow_model,
+        AIDEATOR_API_KEY="key",
+    ) as gateway:  # fmt: skip
+        with terminal(
+            "run", str(repository), "x", "--data-dir", str(gateway.data_dir), cwd=tmp_path
+        ) as shown:
+            shown.read_until("Working.")
+            shown.hang_up()
+            shown.process.wait(20)
+        (found,) = gateway.http.get("/runs").json()["runs"]
+        assert found["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("output", [[], ["--json"]])
+def test_a_reader_that_leaves_cancels_the_run(
+    repository: Path, tmp_path: Path, output: list[str]
+) -> None:
+    speaking = [[Text("word " * 4000, pace=0.005)]]
+    with (
+        ScriptedModel(Script({}, default=speaking)) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        data = str(gateway.data_dir)
+        process = subprocess.Popen(
+            [COMMAND, "run", str(repository), "x", *output, "--data-dir", data], cwd=tmp_path,
+            env=environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(20) == 1
+        assert b"Traceback" not in said
+        (found,) = gateway.http.get("/runs").json()["runs"]
+        assert found["status"] == "cancelled"
+
+
+def test_a_second_ctrl_c_leaves_at_once(repository: Path, tmp_path: Path, slow_model: str) -> None:
+    """The gateway that is asked to cancel is held, so that only leaving can end this."""
+    with (
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", slow_model,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+        terminal(
+            "run", str(repository), "x", "--data-dir", str(gateway.data_dir), cwd=tmp_path
+        ) as shown,
+    ):  # fmt: skip
+        shown.read_until("Working.")
+        gateway.process.send_signal(signal.SIGSTOP)
+        try:
+            shown.type(CTRL_C)
+            shown.read_until("Cancelling run_")
+            assert shown.process.poll() is None
+            started = time.monotonic()
+            shown.type(CTRL_C)
+            assert shown.finish(10) == 130
+            assert time.monotonic() - started < 2.0
+        finally:
+            gateway.process.send_signal(signal.SIGCONT)
+        assert "Left at once" in shown.output.decode()
+
+
+def test_leaving_at_once_takes_a_gateway_of_the_commands_own_along(
+    repository: Path, tmp_path: Path, slow_model: str
+) -> None:
+    data = tmp_path / "data"
+    with terminal(
+        *words(repository, slow_model, data), cwd=tmp_path, AIDEATOR_API_KEY="key"
+    ) as shown:
+        shown.read_until("Working.")
+        shown.type(CTRL_C)
+        shown.read_until("Cancelling run_")
+        shown.type(CTRL_C)
+        assert shown.finish(10) == 130
+    out = run("list", "--data-dir", str(data), cwd=tmp_path).stdout.decode()
+    # The second Ctrl-C may find the run cancelled already; it never finds it running later.
+    assert "interrupted" in out or "cancelled" in out

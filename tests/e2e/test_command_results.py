@@ -1,0 +1,249 @@
+"""``list``, ``show``, ``select``, ``apply``, ``cancel``: what comes after a run."""
+
+import json
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.demo.script import Hang, Text, ToolUse
+from gateway.demo.server import Script, ScriptedModel
+from tests.support.command import error_of, run
+from tests.support.gateways import serving
+from tests.support.repositories import ENVIRONMENT, git, make_repository
+
+EDITOR = "str_replace_based_edit_tool"
+LATIN = "caf\xe9\n".encode("latin-1")
+
+
+@dataclass
+class Done:
+    """A finished run: variation 1 changed a file, 2 added one, 3 left all as it was."""
+
+    data: Path
+    repository: Path
+    run_id: str
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+    base = tmp_path_factory.mktemp("done")
+    repository = make_repository(base / "repository")
+    change = {"command": "str_replace", "path": "greet.py", "old_str": "Hello", "new_str": "Howdy"}
+    create = {"command": "create", "path": "docs/new.md", "file_text": "# New\n"}
+    script = Script(
+        {
+            1: [[ToolUse(EDITOR, change)], [Text("Changed.")]],
+            2: [[ToolUse(EDITOR, create)], [Text("Added.")]],
+            3: [[Text("Nothing to do.")]],
+        }
+    )
+    with ScriptedModel(script) as model:
+        finished = run(
+            "run", ".", "Be friendlier.", "--backend", "local", "--base-url", model.base_url,
+            "--json", "--data-dir", str(base / "data"), cwd=repository, AIDEATOR_API_KEY="key",
+        )  # fmt: skip
+    run_id = json.loads(finished.stdout.splitlines()[-1])["run_id"]
+    return Done(base / "data", repository, run_id)
+
+
+def call(done: Done, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
+    return run(*words, "--data-dir", str(done.data), cwd=cwd or done.repository)
+
+
+def fail(done: Done, *words: str, cwd: Path | None = None, expect: int = 1) -> str:
+    words = (*words, "--data-dir", str(done.data))
+    return error_of(*words, cwd=cwd or done.repository, expect=expect)
+
+
+def clone_of(done: Done, path: Path) -> Path:
+    subprocess.run(
+        ["git", "clone", "--quiet", str(done.repository), str(path)], check=True, env=ENVIRONMENT
+    )
+    return path
+
+
+def test_list_is_a_table_or_json(done: Done) -> None:
+    out = call(done, "list").stdout.decode().splitlines()
+    assert out[0].split() == ["run", "started", "status", "winner", "prompt"]
+    assert out[1].startswith(done.run_id)
+    assert "Be friendlier." in out[1]
+    (found,) = json.loads(call(done, "list", "--json").stdout)
+    assert (found["run_id"], found["status"]) == (done.run_id, "completed")
+
+
+def test_list_without_runs_says_what_to_do(tmp_path: Path) -> None:
+    empty = run("list", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+    assert (empty.stdout, empty.stderr) == (
+        b"",
+        b"There are no runs yet: aideator run starts one.\n",
+    )
+    assert run("list", "--json", "--data-dir", "data", cwd=tmp_path).stdout == b"[]\n"
+
+
+@pytest.mark.parametrize("how", ["nothing", "latest", "whole", "prefix", "digits"])
+def test_a_run_is_named_in_full_in_part_or_not_at_all(done: Done, how: str) -> None:
+    words = {
+        "nothing": [],
+        "latest": ["latest"],
+        "whole": [done.run_id],
+        "prefix": [done.run_id[:9]],
+        "digits": [done.run_id[4:10]],
+    }[how]
+    assert json.loads(call(done, "show", *words, "--json").stdout)["run_id"] == done.run_id
+    out = call(done, "show", *words).stdout.decode()
+    assert "Be friendlier." in out
+    assert "1 file, +1 -1" in out
+    assert "no change" in out
+
+
+def test_a_run_that_is_not_there_or_not_one(done: Done, tmp_path: Path) -> None:
+    assert "aideator list" in fail(done, "show", "zzz")
+    assert "There is no run" in fail(done, "show", "run_0123456789abcdef")
+    assert "variations 1 to 3" in fail(done, "show", "7")
+    assert "Give a run, a variation" in fail(done, "show", "latest", "two", expect=2)
+    said = error_of("show", "--data-dir", str(tmp_path / "none"), cwd=tmp_path)
+    assert said == "There are no runs yet: aideator run starts one."
+
+
+def test_a_start_that_two_runs_have_is_not_enough(repository: Path, tmp_path: Path) -> None:
+    with serving(tmp_path / "data", "--demo", "--backend", "local", "--allow-file") as gateway:
+        for _ in range(2):
+            run_id = gateway.create(github_url=repository.as_uri(), variations=1)
+            gateway.http.post(f"/runs/{run_id}/cancel", json={})
+        said = error_of("show", "run_", "--data-dir", str(gateway.data_dir), cwd=tmp_path)
+    assert "the start of 2 runs" in said
+
+
+def test_show_of_a_variation_has_its_patch(done: Done) -> None:
+    out = call(done, "show", "1").stdout.decode()
+    assert "Changed." in out
+    assert "── variation 1: 1 file, +1 -1" in out
+    assert '+    return "Howdy, " + name' in out
+
+
+def test_a_patch_alone_is_to_the_byte_and_applies(done: Done, tmp_path: Path) -> None:
+    patch = call(done, "show", done.run_id, "1", "--patch").stdout
+    checkout = clone_of(done, tmp_path / "checkout")
+    git(checkout, "apply", "-", stdin=patch)
+    assert "Howdy" in (checkout / "greet.py").read_text()
+
+
+def test_a_patch_in_another_encoding_is_to_the_byte(tmp_path: Path) -> None:
+    repository = make_repository(tmp_path / "repository")
+    (repository / "latin.txt").write_bytes(LATIN + b"x\n")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message=Latin")
+    edit = {"command": "insert", "path": "latin.txt", "insert_line": 2, "insert_text": "y\n"}
+    with ScriptedModel(Script({1: [[ToolUse(EDITOR, edit)], [Text("Done.")]]})) as model:
+        followed = run(
+            "run", ".", "x", "-n", "1", "--backend", "local", "--base-url", model.base_url,
+            "--data-dir", str(tmp_path / "data"), cwd=repository, AIDEATOR_API_KEY="key",
+        )  # fmt: skip
+    patch = run("show", "1", "--patch", "--data-dir", str(tmp_path / "data"), cwd=tmp_path).stdout
+    assert LATIN in patch
+    assert patch in followed.stdout
+
+
+def test_a_transcript_is_json_lines(done: Done) -> None:
+    lines = call(done, "show", "2", "--transcript").stdout.splitlines()
+    assert [json.loads(line)["type"] for line in lines][-2:] == ["patch", "completed"]
+
+
+def test_select_apply_and_what_is_refused(done: Done, tmp_path: Path) -> None:
+    checkout = clone_of(done, tmp_path / "checkout")
+    assert "no winner" in fail(done, "apply", cwd=checkout)
+    assert "Say which variation wins" in fail(done, "select", "latest", expect=2)
+    assert "variations 1 to 3" in fail(done, "select", "5")
+    call(done, "select", "2")
+    out = call(done, "select", done.run_id, "1", "--reason", "It is friendlier.").stdout
+    assert out.decode() == f"Winner: variation 1, recorded for {done.run_id}.\n"
+    shown = json.loads(call(done, "show", "--json").stdout)
+    assert shown["winning_variation_id"] == 1
+    assert [s["variation_id"] for s in shown["selections"]] == [2, 1]
+    assert "It is friendlier." in call(done, "show").stdout.decode()
+
+    # From a subdirectory, the whole patch still goes in.
+    said = call(done, "apply", cwd=checkout / "docs").stdout.decode()
+    assert said.startswith(f"Applied variation 1 of {done.run_id} to {checkout}: 1 file, +1 -1.")
+    assert git(checkout, "status", "--porcelain") == "M greet.py"
+    assert "Howdy" in (checkout / "greet.py").read_text()
+
+    dirty = fail(done, "apply", cwd=checkout)
+    assert "changes that are not committed" in dirty
+    assert "git stash" in dirty
+    git(checkout, "checkout", "--", ".")
+    (checkout / "untracked.txt").write_text("in nobody's way\n")
+    call(done, "apply", done.run_id, "2", "--into", str(checkout), cwd=tmp_path)
+    assert (checkout / "docs/new.md").read_text() == "# New\n"
+    assert "changed nothing" in fail(done, "apply", "3", cwd=checkout)
+
+
+def test_a_patch_that_does_not_fit_is_refused_with_gits_reason(done: Done, tmp_path: Path) -> None:
+    checkout = clone_of(done, tmp_path / "checkout")
+    # What git would overwrite is in the way, tracked or not.
+    (checkout / "docs/new.md").write_text("mine\n")
+    said = fail(done, "apply", "2", cwd=checkout)
+    assert "docs/new.md: already exists in working directory" in said
+    assert (checkout / "docs/new.md").read_text() == "mine\n"
+    (checkout / "docs/new.md").unlink()
+
+    greet = (checkout / "greet.py").read_text()
+    (checkout / "greet.py").write_text(greet.replace("Hello", "Good day"))
+    git(checkout, "commit", "--quiet", "--all", "--message=Third")
+    said = fail(done, "apply", "1", cwd=checkout)
+    assert "patch does not apply" in said
+    assert "--3way" in said
+    assert git(checkout, "status", "--porcelain") == ""
+    said = fail(done, "apply", "1", "--3way", cwd=checkout)
+    assert "with conflicts" in said
+    assert "git reset --hard" in said
+    assert "<<<<<<<" in (checkout / "greet.py").read_text()
+
+
+def test_a_three_way_merge_puts_in_what_moved(done: Done, tmp_path: Path) -> None:
+    checkout = clone_of(done, tmp_path / "checkout")
+    greet = (checkout / "greet.py").read_text()
+    (checkout / "greet.py").write_text("# A header\n" * 9 + greet.replace("world", "all"))
+    git(checkout, "commit", "--quiet", "--all", "--message=Third")
+    assert "patch does not apply" in fail(done, "apply", "1", cwd=checkout)
+    call(done, "apply", "1", "--3way", cwd=checkout)
+    assert "Howdy" in (checkout / "greet.py").read_text()
+
+
+def test_apply_refuses_another_repository_and_no_repository(done: Done, tmp_path: Path) -> None:
+    other = make_repository(tmp_path / "other", {"other.txt": "x\n"})
+    said = fail(done, "apply", "2", cwd=other)
+    assert "does not have commit" in said
+    assert "git fetch origin" in said
+    assert not (other / "docs").exists()
+    (tmp_path / "plain").mkdir()
+    assert "is not a Git repository" in fail(done, "apply", "2", cwd=tmp_path / "plain")
+
+
+def test_cancel_ends_the_newest_active_run(repository: Path, tmp_path: Path) -> None:
+    with (
+        ScriptedModel(Script({}, default=[[Text("Wait."), Hang()]])) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        data = ("--data-dir", str(tmp_path / "data"))
+        assert error_of("cancel", *data, cwd=tmp_path) == "No run is active."
+        run_id = gateway.create(github_url=repository.as_uri(), variations=1)
+        while gateway.run(run_id)["status"] != "running":
+            time.sleep(0.05)
+        out = run("cancel", *data, cwd=tmp_path).stdout.decode()
+        assert out == f"{run_id} is cancelled.\n"
+        assert gateway.run(run_id)["status"] == "cancelled"
+        out = run("cancel", run_id, *data, cwd=tmp_path).stdout.decode()
+        assert out == f"{run_id} had ended already: it is cancelled.\n"
+
+
+def test_cancel_needs_a_gateway(tmp_path: Path) -> None:
+    said = error_of("cancel", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+    assert "No gateway runs on the data directory" in said
+    assert "--data-dir" in said

@@ -1,0 +1,129 @@
+"""The ``aideator`` command as people start it: piped, or on a terminal of its own."""
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.gateways import COMMAND, environment
+
+SECONDS = 90
+
+
+def run(
+    *words: str, cwd: Path, expect: int = 0, stdin: bytes | None = None, **settings: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command without a terminal and check its exit code."""
+    done = subprocess.run(
+        [COMMAND, *words],
+        cwd=cwd,
+        env=environment(**settings),
+        input=stdin or b"",
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == expect, done.stderr.decode() + done.stdout.decode()
+    assert b"Traceback" not in done.stderr
+    return done
+
+
+def error_of(*words: str, cwd: Path, expect: int = 1, **settings: str) -> str:
+    """Run a command that fails, and return its one line of error."""
+    lines = run(*words, cwd=cwd, expect=expect, stdin=None, **settings).stderr.decode().splitlines()
+    errors = [line for line in lines if line.startswith("Error: ")]
+    assert len(errors) == 1, lines
+    return errors[0].removeprefix("Error: ")
+
+
+class Terminal:
+    """A command that runs on a pseudo-terminal."""
+
+    def __init__(self, process: subprocess.Popen[bytes], master: int) -> None:
+        self.process = process
+        self.output = b""
+        self._master = master
+
+    @property
+    def open(self) -> bool:
+        """Whether it has not been closed."""
+        return self._master >= 0
+
+    def read_until(self, text: str, seconds: float = SECONDS) -> None:
+        """Read until ``text`` has been shown."""
+        deadline = time.monotonic() + seconds
+        while text.encode() not in self.output:
+            assert time.monotonic() < deadline, self.output.decode(errors="replace")
+            assert self._read(), self.output.decode(errors="replace")
+
+    def type(self, text: str) -> None:
+        """Type ``text``; ``\\x03`` is Ctrl-C."""
+        os.write(self._master, text.encode())
+
+    def finish(self, seconds: float = SECONDS) -> int:
+        """Read the rest and return the exit code."""
+        deadline = time.monotonic() + seconds
+        while self._read():
+            assert time.monotonic() < deadline, self.output.decode(errors="replace")
+        return self.process.wait(max(0.1, deadline - time.monotonic()))
+
+    def hang_up(self) -> None:
+        """Close the terminal, as its window does."""
+        os.close(self._master)
+        self._master = -1
+
+    def _read(self) -> bool:
+        """Take in what there is; whether more may come."""
+        ready, _, _ = select.select([self._master], [], [], 0.2)
+        if not ready:
+            return True
+        try:
+            chunk = os.read(self._master, 65536)
+        except OSError:  # what Linux says when the other side has closed
+            return False
+        self.output += chunk
+        return bool(chunk)
+
+
+@contextmanager
+def terminal(
+    *words: str, cwd: Path, width: int = 80, height: int = 40, **settings: str
+) -> Iterator[Terminal]:
+    """Run the command on a terminal of the given size."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def take_terminal() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+    process = subprocess.Popen(
+        [COMMAND, *words],
+        cwd=cwd,
+        env=environment(TERM="xterm-256color", **settings),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        start_new_session=True,
+        # Ctrl-C reaches a process only on the terminal that controls it.
+        preexec_fn=take_terminal,  # noqa: PLW1509 - the tests' process has no other threads here
+    )
+    os.close(slave)
+    try:
+        shown = Terminal(process, master)
+        try:
+            yield shown
+        finally:
+            if shown.open:
+                shown.hang_up()
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
