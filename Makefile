@@ -35,7 +35,7 @@ test: $(STAMP) ## Run the tests.
 	@$(RUN)/pytest
 
 test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where none answers.
-	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest -m engine
+	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest --numprocesses=0 -m engine
 
 lint: $(STAMP) ## Check style.
 	@$(RUN)/ruff check .

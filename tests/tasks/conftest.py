@@ -1,0 +1,3 @@
+"""What the tasks' repositories hold is for agents to work on, tests included."""
+
+collect_ignore_glob = ["*/repo/*"]
