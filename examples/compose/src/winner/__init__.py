@@ -1,0 +1,1 @@
+"""Let several agents try, and keep the smallest patch that passes a check."""

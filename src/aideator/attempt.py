@@ -1,0 +1,215 @@
+"""Run one variation in its container, and read what it left."""
+
+import time
+from dataclasses import dataclass, field
+
+import dagger
+from dagger import Container, File, ReturnType, Secret, Service, dag, telemetry
+
+from aideator.check_result import CheckResult, run_check
+from aideator.containers import (
+    GIT_DIR,
+    MAX_MEMORY_KIB,
+    MAX_PROCESSES,
+    PACKAGES,
+    PROGRAM,
+    REPOSITORY,
+    USER,
+    Bench,
+    Command,
+    last_lines,
+)
+from aideator.errors import told
+from aideator.protocol import (
+    CompletedEvent,
+    EndEvent,
+    ErrorCode,
+    FailedEvent,
+    PatchEvent,
+    Task,
+    parse_line,
+)
+from aideator.usage import Usage
+from aideator.variation import Variation
+
+OUTPUT = "/aideator/output"
+TASK = "/aideator/task.json"
+
+MODEL_HOST = "model"
+"""Host name of the model service in an agent's container."""
+
+GRACE_SECONDS = 120
+"""How long past its own time limit an agent may go on before it is killed."""
+
+_TIMED_OUT = 124
+
+
+@dataclass(frozen=True)
+class Access:
+    """How agents reach the model. The secrets go to the agent's process and nowhere else."""
+
+    api_key: Secret | None = field(repr=False)
+    auth_token: Secret | None = field(repr=False)
+    service: Service | None
+
+
+@dataclass(frozen=True)
+class Checking:
+    """A check to be run on every result."""
+
+    command: Command
+    image: Container | None
+    """Where to run it, if not in the workspace."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Which attempt of which variation this is; what differs keeps the engine from reusing one."""
+
+    run_id: str
+    variation_id: int
+    number: int
+
+
+async def run_attempt(
+    attempt: Attempt,
+    task: Task,
+    bench: Bench,
+    access: Access,
+    *,
+    events: str,
+    checking: Checking | None,
+) -> Variation:
+    """Let one agent work, check what it left, and return it; a failure is a result as well."""
+    label = task.condition.name or ""
+    name = f"variation {attempt.variation_id}"
+    # Under this name the attempt shows in the terminal and in traces.
+    with telemetry.get_tracer().start_as_current_span(f"{name}: {label}" if label else name):
+        before = _equipped(bench.agent, task, access)
+        after = _started(before, attempt, task, events)
+        try:
+            files = await after.directory(OUTPUT).entries()
+            ending, patch = await _told(after, files, attempt)
+        except dagger.QueryError as error:
+            # The container could not even be started.
+            after, files, patch = before, [], None
+            ending = _failed(attempt, ErrorCode.SANDBOX_FAILED, told(error))
+        tree = after.directory(REPOSITORY)
+        check: CheckResult | None = None
+        if checking is not None:
+            place = checking.image or bench.workspace
+            check = await run_check(place, tree, checking.command)
+    total = ending.total
+    return Variation(
+        variation_id=attempt.variation_id,
+        label=task.condition.label or "",
+        style=task.condition.style or "",
+        condition=task.condition.model_dump_json(exclude_none=True),
+        model=task.condition.model or "",
+        status=ending.status.value,
+        stop_reason=ending.stop_reason.value if isinstance(ending, CompletedEvent) else None,
+        error_code=None if isinstance(ending, CompletedEvent) else ending.code.value,
+        message="" if isinstance(ending, CompletedEvent) else ending.message,
+        summary=ending.summary if isinstance(ending, CompletedEvent) else "",
+        turns=ending.turns,
+        seconds=ending.seconds,
+        usage=Usage(
+            input_tokens=total.input_tokens,
+            output_tokens=total.output_tokens,
+            cache_write_tokens=total.cache_write_tokens,
+            cache_read_tokens=total.cache_read_tokens,
+            cost_usd=total.cost_usd,
+        ),
+        patch_bytes=patch.bytes if patch else 0,
+        patch_truncated=patch.truncated if patch else False,
+        files_changed=patch.files if patch else 0,
+        insertions=patch.insertions if patch else 0,
+        deletions=patch.deletions if patch else 0,
+        check=check,
+        changes=tree.changes(before.directory(REPOSITORY)),
+        patch=_file(after, "changes.patch", files),
+        directory=tree,
+        transcript=_file(after, "transcript.jsonl", files),
+        container=after.without_secret_variable("ANTHROPIC_API_KEY")
+        .without_secret_variable("ANTHROPIC_AUTH_TOKEN")
+        .with_workdir(REPOSITORY),
+    )
+
+
+def _equipped(container: Container, task: Task, access: Access) -> Container:
+    container = (
+        container.with_new_file(TASK, task.model_dump_json())
+        .with_directory(OUTPUT, dag.directory(), owner=USER)
+        .with_user(USER)
+        .with_env_variable("PYTHONPATH", f"{PROGRAM}:{PACKAGES}")
+        .with_env_variable("PYTHONDONTWRITEBYTECODE", "1")
+        .with_env_variable("AIDEATOR_MAX_MEMORY_BYTES", str(MAX_MEMORY_KIB * 1024))
+        .with_env_variable("AIDEATOR_MAX_PROCESSES", str(MAX_PROCESSES))
+    )
+    if access.service is not None:
+        container = container.with_service_binding(MODEL_HOST, access.service)
+    if access.api_key is not None:
+        container = container.with_secret_variable("ANTHROPIC_API_KEY", access.api_key)
+    if access.auth_token is not None:
+        container = container.with_secret_variable("ANTHROPIC_AUTH_TOKEN", access.auth_token)
+    return container
+
+
+def _started(container: Container, attempt: Attempt, task: Task, events: str) -> Container:
+    seconds = round(task.limits.max_seconds + GRACE_SECONDS)
+    words = [
+        "timeout", "-k", "10", str(seconds),
+        # Nothing in the repository can become a module: neither its directory nor a
+        # user's own are looked into.
+        "python3", "-P", "-s", "-m", "aideator.agent",
+        "--task", TASK,
+        "--workspace", REPOSITORY,
+        "--git-dir", GIT_DIR,
+        "--output", OUTPUT,
+        "--events", events,
+    ]  # fmt: skip
+    # The ids come last: all before them is the same for equal variations, and stays shared.
+    return (
+        container.with_env_variable("AIDEATOR_RUN_ID", attempt.run_id)
+        .with_env_variable("AIDEATOR_VARIATION_ID", str(attempt.variation_id))
+        .with_env_variable("AIDEATOR_ATTEMPT", str(attempt.number))
+        .with_exec(words, expect=ReturnType.ANY)
+    )
+
+
+async def _told(
+    after: Container, files: list[str], attempt: Attempt
+) -> tuple[EndEvent, PatchEvent | None]:
+    """Return how the agent ended, in its own words if it could say, and the patch's event."""
+    if "result.json" in files:
+        ending = parse_line(await after.file(f"{OUTPUT}/result.json").contents())
+        if isinstance(ending, EndEvent):
+            # The patch is the event before the ending, and an event is a line.
+            line = await after.file(f"{OUTPUT}/transcript.jsonl").contents(
+                offset_lines=max(ending.seq - 2, 0), limit_lines=1
+            )
+            patch = parse_line(line)
+            return ending, patch if isinstance(patch, PatchEvent) else None
+    code = await after.exit_code()
+    if code == _TIMED_OUT:
+        return _failed(attempt, ErrorCode.TIMED_OUT, "The agent did not end by itself."), None
+    said = last_lines(await after.stderr())
+    text = f"The agent ended with exit code {code} and without a result: {said}"
+    return _failed(attempt, ErrorCode.AGENT_CRASHED, text), None
+
+
+def _failed(attempt: Attempt, code: ErrorCode, message: str) -> FailedEvent:
+    return FailedEvent(
+        run=attempt.run_id,
+        variation=attempt.variation_id,
+        attempt=attempt.number,
+        seq=1,
+        time=time.time(),
+        type="failed",
+        code=code,
+        message=message,
+    )
+
+
+def _file(after: Container, name: str, files: list[str]) -> File:
+    return after.file(f"{OUTPUT}/{name}") if name in files else dag.file(name, "")

@@ -1,0 +1,88 @@
+"""CheckResult object, and how a check is run."""
+
+import re
+from typing import Annotated
+
+import dagger
+from dagger import Container, Directory, Doc, ReturnType, dag, field
+
+from aideator.containers import MAX_PROCESSES, REPOSITORY, STOPPED, USER, Command
+from aideator.errors import told
+from aideator.sdk import dagger_object
+
+TAIL_BYTES = 4000
+
+HOME = "/aideator/home"
+
+# The output goes to a file, whose size is limited, and its end is what is shown: a check
+# that prints without end costs neither the engine's disk nor anybody's terminal.
+_SCRIPT = """
+ulimit -u {processes} 2>/dev/null || ulimit -p {processes} 2>/dev/null
+read before rest </proc/uptime
+"$@" >{home}/output 2>&1 </dev/null
+code=$?
+read after rest </proc/uptime
+echo "$code $before $after"
+tail -c {tail} {home}/output
+"""
+
+_HEAD = re.compile(r"(?P<code>\d+) (?P<before>[\d.]+) (?P<after>[\d.]+)")
+
+
+@dagger_object
+class CheckResult:
+    """What the check command said about a result. It never decides which one is best."""
+
+    command: Annotated[str, Doc("The command.")] = field()
+    exit_code: Annotated[
+        int | None, Doc("Its exit code; null if it was stopped or could not be run.")
+    ] = field()
+    seconds: Annotated[float, Doc("How long it took.")] = field()
+    output: Annotated[str, Doc("The end of its output, or why it could not be run.")] = field()
+    passed: Annotated[bool, Doc("Whether it ended with exit code 0.")] = field()
+
+
+async def run_check(place: Container, tree: Directory, command: Command) -> CheckResult:
+    """Run ``command`` on a result, in a container of its own that never had an API key.
+
+    A check that fails, hangs or cannot be run is a finding, not an error.
+
+    Parameters
+    ----------
+    place
+        The container to run in.
+    tree
+        The repository as an agent left it.
+    """
+    script = _SCRIPT.format(processes=MAX_PROCESSES, home=HOME, tail=TAIL_BYTES)
+    container = (
+        place.with_mounted_directory(REPOSITORY, tree, owner=USER)
+        .with_directory(HOME, dag.directory(), owner=USER)
+        .with_workdir(REPOSITORY)
+        .with_user(USER)
+        .with_env_variable("HOME", HOME)
+        .with_exec(["sh", "-c", script, "aideator", *command.words()], expect=ReturnType.ANY)
+    )
+    try:
+        said = await container.stdout()
+    except dagger.QueryError as error:
+        return _check(command.text, None, 0.0, f"It could not be run: {told(error)}")
+    head, _, output = said.partition("\n")
+    match = _HEAD.fullmatch(head)
+    if match is None:
+        return _check(command.text, None, 0.0, f"It could not be run: {said or 'no output'}")
+    code = int(match["code"])
+    taken = round(float(match["after"]) - float(match["before"]), 2)
+    if code in STOPPED:
+        return _check(command.text, None, taken, f"{output.rstrip()}\nIt was stopped.".strip())
+    return _check(command.text, code, taken, output)
+
+
+def _check(command: str, exit_code: int | None, seconds: float, output: str) -> CheckResult:
+    return CheckResult(
+        command=command,
+        exit_code=exit_code,
+        passed=exit_code == 0,
+        seconds=seconds,
+        output=output,
+    )

@@ -1,0 +1,72 @@
+"""Errors for the person who calls a function: one line that names the argument and the remedy."""
+
+import re
+from typing import TypeVar
+
+import dagger
+
+# The SDK prints a traceback for every exception but this one, and has no public name for it.
+from dagger.mod._exceptions import FunctionError
+from pydantic import BaseModel, ValidationError
+
+
+def unusable(argument: str, problem: str) -> FunctionError:
+    """Return the error for an argument that cannot be used.
+
+    Parameters
+    ----------
+    argument
+        The argument's name, as the caller wrote it.
+    problem
+        What is wrong with it, and what to do.
+    """
+    return FunctionError(f"{argument}: {' '.join(problem.split())}")
+
+
+MAX_TOLD = 600
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(kind: type[Model], /, **values: object) -> Model:
+    """Return a ``kind`` made of ``values``.
+
+    Raises
+    ------
+    FunctionError
+        A value is out of its bounds; the text names the argument and the bound.
+    """
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise _invalid(error, "") from None
+
+
+def parsed(kind: type[Model], argument: str, text: str) -> Model:
+    """Return the ``kind`` that an argument gives as JSON.
+
+    Raises
+    ------
+    FunctionError
+        It is not that; the text names the field and the bound.
+    """
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        raise _invalid(error, argument) from None
+
+
+def _invalid(error: ValidationError, argument: str) -> FunctionError:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(part for part in (argument, *map(str, first["loc"])) if part)
+    problem = first["msg"].removeprefix("Value error, ")
+    return unusable(name, f"{problem}; it was {first['input']!r:.80}.")
+
+
+def told(error: dagger.QueryError) -> str:
+    """Return the engine's words without the marks that are for its own traces."""
+    text = re.sub(r"\s*\[traceparent:[^]]*\]", "", str(error))
+    if isinstance(error, dagger.ExecError):
+        text = f"{text}: {error.stderr.strip() or error.stdout.strip()}"
+    # The end of it is where the cause is.
+    return text if len(text) <= MAX_TOLD else f"… {text[-MAX_TOLD:]}"

@@ -1,0 +1,303 @@
+"""Main object."""
+
+import dataclasses
+from typing import Annotated, Any, Self, cast
+
+from dagger import Container, Directory, Doc, Secret, Service, function
+
+from aideator import arguments as arg
+from aideator.attempt import MODEL_HOST, Access
+from aideator.containers import (
+    CHECK_SECONDS,
+    DEFAULT_IMAGE,
+    SETUP_SECONDS,
+    bench,
+    command,
+    prepared,
+)
+from aideator.errors import parsed, unusable, validated
+from aideator.plan import Plan, new_run_id, server
+from aideator.protocol import (
+    DEFAULT_MODEL,
+    DEFAULT_RUN_COST_USD,
+    DEFAULT_VARIATIONS,
+    MAX_VARIATIONS,
+    Condition,
+    EditorTool,
+    Limits,
+    Task,
+    VariationLimits,
+)
+from aideator.repository import files, resolve
+from aideator.run import Run, run_of
+from aideator.sdk import dagger_object, once_a_session
+from aideator.variation import Variation
+
+
+@dagger_object
+class Aideator:
+    """Runs one prompt on one repository in N isolated attempts, to compare their patches."""
+
+    api_key: Annotated[
+        Secret | None, Doc("Anthropic API key, such as env://ANTHROPIC_API_KEY.")
+    ] = None
+    auth_token: Annotated[
+        Secret | None, Doc("Bearer token, for servers that take one in place of a key.")
+    ] = None
+    base_url: Annotated[
+        str | None, Doc("Server that speaks the Messages API; else Anthropic's own.")
+    ] = None
+    model: Annotated[str, Doc("Model of all variations whose condition names none.")] = (
+        DEFAULT_MODEL
+    )
+    model_service: Annotated[
+        Service | None,
+        Doc(
+            "The same as a service, such as tcp://127.0.0.1:8080 for one on this machine; "
+            f"agents reach it as http://{MODEL_HOST}:PORT."
+        ),
+    ] = None
+    base_image: Annotated[str, Doc("Image that agents run in: Python 3.11 or newer with pip.")] = (
+        DEFAULT_IMAGE
+    )
+    editor_tool: Annotated[
+        str, Doc("native is Anthropic's text editor tool; plain suits other servers.")
+    ] = "native"
+
+    conditions: list[str] = dataclasses.field(default_factory=list, init=False)
+    limits: str = dataclasses.field(default="{}", init=False)
+
+    # Always the same for the same arguments, so the default policy, which keeps it, will do.
+    @function
+    def with_condition(
+        self,
+        label: arg.Label = None,
+        model: arg.Model = None,
+        instructions: arg.Instructions = None,
+        temperature: arg.Temperature = None,
+        effort: arg.Effort = None,
+        thinking_tokens: arg.ThinkingTokens = None,
+        style: arg.Style = None,
+        max_turns: arg.OwnTurns = None,
+        max_tokens: arg.OwnTokens = None,
+        max_seconds: arg.OwnSeconds = None,
+        max_cost_usd: arg.OwnCost = None,
+    ) -> Self:
+        """Add a variation with conditions of its own; one call for each variation."""
+        limits = validated(
+            VariationLimits,
+            max_turns=max_turns,
+            max_tokens=max_tokens,
+            max_seconds=max_seconds,
+            max_cost_usd=max_cost_usd,
+        )
+        condition = validated(
+            Condition,
+            label=label,
+            model=model,
+            instructions=instructions,
+            temperature=temperature,
+            effort=effort,
+            thinking_tokens=thinking_tokens,
+            style=style,
+            limits=None if limits == VariationLimits() else limits,
+        )
+        if len(self.conditions) == MAX_VARIATIONS:
+            raise unusable("with_condition", f"a run has at most {MAX_VARIATIONS} variations.")
+        self.conditions.append(condition.model_dump_json())
+        return self
+
+    # As for with_condition.
+    @function
+    def with_limits(
+        self,
+        max_turns: Annotated[int, Doc("Requests to the model that may be answered.")] = 40,
+        max_tokens: Annotated[int | None, Doc("Tokens of all turns together.")] = None,
+        max_seconds: Annotated[float, Doc("Wall time.")] = 900,
+        max_cost_usd: Annotated[float | None, Doc("Cost of each variation in US dollars.")] = None,
+        max_run_cost_usd: Annotated[
+            float, Doc("Cost of all variations in US dollars, shared evenly; 0 sets no cap.")
+        ] = DEFAULT_RUN_COST_USD,
+        max_retries: Annotated[
+            int, Doc("Repeats of one request to the model that failed in passing.")
+        ] = 4,
+    ) -> Self:
+        """Limit each variation. One that reaches a limit ends as completed, its patch kept."""
+        limits = validated(
+            Limits,
+            max_turns=max_turns,
+            max_tokens=max_tokens,
+            max_seconds=max_seconds,
+            max_cost_usd=max_cost_usd,
+            max_run_cost_usd=max_run_cost_usd or None,
+            max_retries=max_retries,
+        )
+        self.limits = limits.model_dump_json()
+        return self
+
+    # A branch moves, so it is looked up anew in every session; the engine keeps a commit's
+    # tree by the commit.
+    @once_a_session
+    async def clone(
+        self,
+        url: Annotated[str, Doc("https://host/owner/repository.")],
+        ref: arg.Ref = None,
+        token: arg.Token = None,
+    ) -> Directory:
+        """Return the files of one exact commit of a repository."""
+        return (await resolve(url, ref, token, argument="url")).tree
+
+    # The default policy would keep the container for days; what it is made of is cached.
+    @once_a_session
+    async def workspace(
+        self,
+        source: arg.Source,
+        setup: arg.Setup = None,
+        setup_seconds: arg.SetupSeconds = SETUP_SECONDS,
+        keep_ignored: arg.KeepIgnored = False,
+    ) -> Container:
+        """Return the container that all variations of a repository share, with set-up done."""
+        tree = await files(source, keep_ignored=keep_ignored)
+        base = await prepared(self.base_image)
+        return (await bench(base, tree, command("setup", setup, setup_seconds))).workspace
+
+    # An agent must run anew in a new session, but once only for all fields that are read.
+    @once_a_session
+    async def agent(
+        self,
+        source: arg.Source,
+        prompt: arg.Prompt,
+        variation_id: Annotated[int, Doc("Its number in the run.")] = 1,
+        run_id: arg.RunId = None,
+        attempt: arg.AttemptNumber = 1,
+        label: arg.Label = None,
+        model: arg.Model = None,
+        instructions: arg.Instructions = None,
+        temperature: arg.Temperature = None,
+        effort: arg.Effort = None,
+        thinking_tokens: arg.ThinkingTokens = None,
+        setup: arg.Setup = None,
+        setup_seconds: arg.SetupSeconds = SETUP_SECONDS,
+        check: arg.Check = None,
+        check_image: arg.CheckImage = None,
+        check_seconds: arg.CheckSeconds = CHECK_SECONDS,
+        events: arg.Events = "text",
+        keep_ignored: arg.KeepIgnored = False,
+        style: arg.Style = None,
+    ) -> Variation:
+        """Run one agent on a directory."""
+        condition = validated(
+            Condition,
+            label=label,
+            model=model,
+            instructions=instructions,
+            temperature=temperature,
+            effort=effort,
+            thinking_tokens=thinking_tokens,
+            style=style,
+        )
+        if variation_id < 1:
+            raise unusable("variation_id", f"{variation_id} is below 1.")
+        tasks = await self._tasks(prompt, [condition])
+        plan = self._plan(
+            run_id=run_id or new_run_id(),
+            attempt=attempt,
+            events=events,
+            setup=command("setup", setup, setup_seconds),
+            check=command("check", check, check_seconds),
+            check_image=check_image,
+        )
+        tree = await files(source, keep_ignored=keep_ignored)
+        return (await plan.carry_out(tree, tasks, first_id=variation_id))[0]
+
+    # As for agent: never again within a session, always again in a new one.
+    @once_a_session
+    async def run_variations(
+        self,
+        prompt: arg.Prompt,
+        repo: Annotated[str | None, Doc("https://host/owner/repository; or give source.")] = None,
+        ref: arg.Ref = None,
+        token: arg.Token = None,
+        source: arg.OptionalSource = None,
+        keep_ignored: arg.KeepIgnored = False,
+        variations: Annotated[
+            int | None,
+            Doc(
+                f"How many agents, 1 to {MAX_VARIATIONS}; as many as there are conditions, or "
+                f"{DEFAULT_VARIATIONS} without any, if left out."
+            ),
+        ] = None,
+        run_id: arg.RunId = None,
+        attempt: arg.AttemptNumber = 1,
+        setup: arg.Setup = None,
+        setup_seconds: arg.SetupSeconds = SETUP_SECONDS,
+        check: arg.Check = None,
+        check_image: arg.CheckImage = None,
+        check_seconds: arg.CheckSeconds = CHECK_SECONDS,
+        events: arg.Events = "text",
+        conditions: Annotated[
+            list[str] | None,
+            Doc("For programs: each condition as JSON, which saves a call of with-condition."),
+        ] = None,
+        limits: Annotated[
+            str | None, Doc("For programs: the limits as JSON, which saves a call of with-limits.")
+        ] = None,
+    ) -> Run:
+        """Run several agents on one commit at once; ask the result for its summary."""
+        if (repo is None) == (source is None):
+            raise unusable("repo", "give either repo, a URL, or source, a directory; one of them.")
+        if source is not None and (ref or token):
+            raise unusable("ref" if ref else "token", "it belongs to repo, and source was given.")
+        if conditions is not None:
+            self.conditions = conditions
+        if limits is not None:
+            self.limits = limits
+        tasks = await self._tasks(prompt, self._conditions(variations))
+        plan = self._plan(
+            run_id=run_id or new_run_id(),
+            attempt=attempt,
+            events=events,
+            setup=command("setup", setup, setup_seconds),
+            check=command("check", check, check_seconds),
+            check_image=check_image,
+        )
+        if source is not None:
+            commit, tree = None, await files(source, keep_ignored=keep_ignored)
+        else:
+            found = await resolve(cast("str", repo), ref, token)
+            commit, tree = found.id, found.tree
+        return run_of(plan.run_id, commit, prompt, await plan.carry_out(tree, tasks))
+
+    def _plan(self, **given: Any) -> Plan:
+        access = Access(self.api_key, self.auth_token, self.model_service)
+        return Plan(base_image=self.base_image, access=access, **given)
+
+    async def _tasks(self, prompt: str, conditions: list[Condition]) -> list[Task]:
+        keys = (self.api_key, self.auth_token)
+        base_url = await server(self.base_url, self.model_service, keys, self.editor_tool)
+        if not prompt.strip():
+            raise unusable("prompt", "it is empty; say what the agents are to do.")
+        limits = parsed(Limits, "limits", self.limits)
+        return [
+            Task(
+                prompt=prompt,
+                condition=condition.model_copy(update={"model": condition.model or self.model}),
+                limits=limits.for_one_of(len(conditions), condition.limits),
+                base_url=base_url,
+                editor_tool=cast("EditorTool", self.editor_tool),
+            )
+            for condition in conditions
+        ]
+
+    def _conditions(self, variations: int | None) -> list[Condition]:
+        given = [parsed(Condition, "conditions", condition) for condition in self.conditions]
+        number = variations if variations is not None else len(given) or DEFAULT_VARIATIONS
+        if not 1 <= number <= MAX_VARIATIONS:
+            raise unusable("variations", f"{number} is not between 1 and {MAX_VARIATIONS}.")
+        if given and len(given) != number:
+            raise unusable(
+                "variations",
+                f"{number} variations, but {len(given)} conditions; leave variations out, or "
+                "add one condition for each.",
+            )
+        return given or [Condition()] * number

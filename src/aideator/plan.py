@@ -1,0 +1,125 @@
+"""What a call asks for, checked as a whole before anything starts, and how it is carried out."""
+
+import asyncio
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import get_args
+
+import dagger
+from dagger import Directory, Secret, Service
+
+from aideator.attempt import MODEL_HOST, Access, Attempt, Checking, run_attempt
+from aideator.containers import Command, bench, prepared, pulled
+from aideator.errors import told, unusable
+from aideator.protocol import EditorTool, Task
+from aideator.variation import Variation
+
+_RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The part of a call that is the same for one variation and for several.
+
+    Raises
+    ------
+    FunctionError
+        An argument cannot be used.
+    """
+
+    run_id: str
+    attempt: int
+    events: str
+    setup: Command | None
+    check: Command | None
+    check_image: str | None
+    base_image: str
+    access: Access
+
+    def __post_init__(self) -> None:
+        if not _RUN_ID.fullmatch(self.run_id):
+            raise unusable("run_id", "use 1 to 64 letters, digits, - and _.")
+        if self.attempt < 1:
+            raise unusable(
+                "attempt", f"{self.attempt} is below 1, where attempts are counted from."
+            )
+        if self.events not in ("text", "json"):
+            raise unusable("events", f"{self.events!r} is neither text nor json.")
+        if self.check_image and not self.check:
+            raise unusable("check_image", "there is no check to run in it; give one with --check.")
+
+    async def carry_out(
+        self, source: Directory, tasks: Sequence[Task], first_id: int = 1
+    ) -> list[Variation]:
+        """Run an agent for each task, all at once, on the same files.
+
+        Parameters
+        ----------
+        source
+            The repository's tree, without ``.git``.
+        first_id
+            The first task's variation id; the others count on from it.
+        """
+        base = await prepared(self.base_image)
+        place = await pulled(self.check_image, "check_image") if self.check_image else None
+        checking = Checking(self.check, place) if self.check else None
+        start = await bench(base, source, self.setup)
+        return await asyncio.gather(
+            *(
+                run_attempt(
+                    Attempt(self.run_id, number, self.attempt),
+                    task,
+                    start,
+                    self.access,
+                    events=self.events,
+                    checking=checking,
+                )
+                for number, task in enumerate(tasks, first_id)
+            )
+        )
+
+
+def new_run_id() -> str:
+    """Return an id that no other run has."""
+    return f"run_{secrets.token_hex(6)}"
+
+
+async def server(
+    base_url: str | None,
+    service: Service | None,
+    keys: Sequence[Secret | None],
+    editor_tool: str,
+) -> str | None:
+    """Return the address that agents send requests to; ``None`` is Anthropic's own.
+
+    Raises
+    ------
+    FunctionError
+        There is no server and no key, or one of them cannot be used.
+    """
+    if editor_tool not in get_args(EditorTool):
+        raise unusable("editor_tool", f"{editor_tool!r} is neither native nor plain.")
+    if base_url is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", base_url):
+        raise unusable(
+            "base_url", f"{base_url!r:.200} is not of the form https://host[:port][/path]."
+        )
+    if service is None:
+        if base_url is None and not any(keys):
+            raise unusable(
+                "api_key",
+                "there is none; give --api-key=env://ANTHROPIC_API_KEY, or a model server of "
+                "your own with --base-url or --model-service.",
+            )
+        return base_url
+    if base_url is not None:
+        return base_url
+    try:
+        # Only a service that runs says where; agents would start it a moment later.
+        ports = await (await service.start()).ports()
+    except dagger.QueryError as error:
+        raise unusable("model_service", f"it cannot be started: {told(error)}") from None
+    if not ports:
+        raise unusable("model_service", "it exposes no port; expose one, or give --base-url.")
+    return f"http://{MODEL_HOST}:{await ports[0].port()}"

@@ -1,0 +1,108 @@
+"""One exact commit of a repository, resolved once by the engine's own git."""
+
+import re
+from dataclasses import dataclass
+
+import dagger
+from dagger import Directory, Secret, dag
+
+from aideator.errors import told, unusable
+
+# One strict spelling, so that nothing in it can be read as an option, as credentials or
+# as another of git's transports.
+_URL = re.compile(
+    r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
+    r"(?:/[A-Za-z0-9._~][A-Za-z0-9._~+%-]*)+/?",
+    re.ASCII,
+)
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,254}", re.ASCII)
+
+_NOT_FOUND = re.compile(
+    r"not found|could not read Username|Authentication failed|invalid credentials"
+    r"|authentication required|does not appear to be a git repository|terminal prompts disabled",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit and its tree, without ``.git``."""
+
+    id: str
+    tree: Directory
+
+
+async def files(source: Directory, *, keep_ignored: bool) -> Directory:
+    """Return what agents may see of a directory that the caller gave: never its ``.git``.
+
+    What ``.gitignore`` names stays out unless asked for: that is where people keep
+    passwords and gigabytes, and neither is for a model to read.
+
+    Raises
+    ------
+    FunctionError
+        Nothing is left.
+    """
+    tree = source.filter(exclude=["**/.git"], gitignore=not keep_ignored)
+    if not await tree.entries():
+        raise unusable("source", "it holds no files, or none but those that .gitignore names.")
+    return tree
+
+
+async def resolve(
+    url: str, ref: str | None, token: Secret | None, *, argument: str = "repo"
+) -> Commit:
+    """Return the commit that ``ref`` names now.
+
+    Parameters
+    ----------
+    url
+        ``https://host/path``.
+    ref
+        Branch, tag or full commit id; the default branch if ``None``.
+    token
+        Password for a private repository.
+    argument
+        What the caller knows ``url`` as.
+
+    Raises
+    ------
+    FunctionError
+        There is no such repository or commit, or it cannot be reached.
+    """
+    if not _URL.fullmatch(url) or "/../" in f"{url}/" or "/./" in f"{url}/":
+        raise unusable(
+            argument,
+            # A password in it would otherwise be printed.
+            f"{re.sub('//.*@', '//***@', url)!r:.200} is not of the form "
+            "https://host/owner/repository, without user name, password, query or options; "
+            "for a private repository give --token.",
+        )
+    if ref is not None and (not _REF.fullmatch(ref) or ".." in ref or "@{" in ref):
+        raise unusable("ref", f"{ref!r:.80} cannot name a branch, a tag or a full commit id.")
+    repository = dag.git(url, http_auth_token=token)
+    reference = repository.ref(ref) if ref else repository.head()
+    try:
+        commit = await reference.commit()
+        tree = await reference.tree(discard_git_dir=True).sync()
+    except dagger.QueryError as error:
+        raise _explained(told(error), url, ref, argument) from None
+    return Commit(commit, tree)
+
+
+def _explained(said: str, url: str, ref: str | None, argument: str) -> Exception:
+    if _NOT_FOUND.search(said) and "reference" not in said:
+        return unusable(
+            argument,
+            f"there is no repository to be read at {url}; check the URL, "
+            "and give --token if it is private.",
+        )
+    if re.search(r"repository does not contain|empty|no HEAD|ref .*HEAD", said, re.IGNORECASE):
+        return unusable(argument, f"{url} has no commit yet; push one, then run again.")
+    if ref and re.search(
+        r"reference|couldn't find remote ref|not our ref|no such ref|unadvertised",
+        said,
+        re.IGNORECASE,
+    ):
+        return unusable("ref", f"{url} has no branch, tag or commit {ref!r}.")
+    return unusable(argument, f"{url} cannot be reached: {said}")

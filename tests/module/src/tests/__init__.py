@@ -1,0 +1,1 @@
+"""Tests of the AIdeator module as another module uses it. ``dagger call all`` runs them."""
