@@ -1,0 +1,182 @@
+"""What the gateway costs on a Dagger engine, on this machine, warm, medians of five.
+
+- POST /runs to the first token of each of three variations, against the floor: as many plain
+  execs of ``python -c "import anthropic"`` in the container that agents start in, started
+  together in one session, from the query to the line that each prints at its end.
+- The time from a line's printing in a container to its arrival at a client of the stream, with
+  five variations that speak at once. Each line carries the time at which it was written.
+- Events lost or out of order in five times 5,000.
+
+An engine has to be reachable by the Dagger client's own settings. Everything else stays on
+127.0.0.1. Rounds of both kinds alternate, so that a machine that is busy is so for both.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from aideator.containers import PACKAGES
+from benchmarks.stream_delay import percentile
+from gateway.backends.dagger_session import DaggerSession
+from gateway.backends.feed import Feed
+from gateway.backends.telemetry import LogReceiver
+from gateway.demo.player import Request
+from gateway.demo.script import Reply, Text
+from gateway.demo.server import ScriptedModel
+from tests.support.gateways import Gateway, serving
+from tests.support.repositories import make_repository
+
+ROOT = Path(__file__).parent.parent
+ROUNDS = 5
+VARIATIONS = 3
+
+EXEC = """
+import anthropic, json, os, time
+line = {"aideator": 1, "run": os.environ["RUN"], "variation": int(os.environ["N"]), "seq": 1,
+        "attempt": 1, "time": time.time(), "type": "completed", "stop_reason": "end_turn"}
+print(json.dumps(line), flush=True)
+"""
+
+
+class Speaker:
+    """Says one word, many words at a pace, or very many at once, as the prompt asks."""
+
+    def reply(self, request: Request) -> Reply:
+        """Return the one reply of a conversation."""
+        text = json.dumps(request.messages[0])
+        if "paced" in text:
+            return [Text(["word "] * 400, pace=0.025)]
+        if "many" in text:
+            return [Text([f"{number:05d} " for number in range(5000)])]
+        return [Text("Done.")]
+
+
+async def floor_rounds(
+    repository: Path, between: Callable[[], Awaitable[None]]
+) -> list[list[float]]:
+    """Return, for each round, the seconds to the line that each exec prints."""
+    receiver = LogReceiver()
+    await receiver.start()
+    session = await DaggerSession.open("dagger", {**os.environ, **receiver.environment}, seconds=30)
+    serve = "query($at: String!) { moduleSource(refString: $at) { asModule { serve } } }"
+    await session.query(serve, {"at": str(ROOT)})
+    found = await session.query(
+        "query($at: String!) { host { directory(path: $at) { id } } }", {"at": str(repository)}
+    )
+    source = found["host"]["directory"]["id"]
+    found = await session.query(
+        "query($s: ID!) { aideator { workspace(source: $s) { id } } }", {"s": source}
+    )
+    workspace = found["aideator"]["workspace"]["id"]
+    rounds = []
+    for number in range(ROUNDS + 1):
+        run = f"floor_{uuid.uuid4().hex}"
+        feed = Feed(run, range(1, VARIATIONS + 1))
+        execs = " ".join(
+            f'v{n}: withEnvVariable(name: "N", value: "{n}") '
+            '{ withExec(args: ["python3", "-c", $code]) { exitCode } }'
+            for n in range(1, VARIATIONS + 1)
+        )
+        query = f"""query($at: ID!, $code: String!) {{ node(id: $at) {{ ... on Container {{
+            withEnvVariable(name: "PYTHONPATH", value: "{PACKAGES}") {{
+            withEnvVariable(name: "RUN", value: "{run}") {{ {execs} }} }} }} }} }}"""
+        with receiver.following(run, feed):
+            started = time.time()
+            asked = asyncio.create_task(session.query(query, {"at": workspace, "code": EXEC}))
+            asked.add_done_callback(lambda _, feed=feed: feed.close())
+            times = [time.time() - started async for _ in feed]
+            await asked
+        if number:
+            rounds.append(times)
+        await between()
+    await session.aclose()
+    await receiver.aclose()
+    return rounds
+
+
+def first_tokens(gateway: Gateway, url: str) -> list[float]:
+    """Return the seconds from POST /runs to the first token of each variation."""
+    posted = time.time()
+    run_id = gateway.create(github_url=url, variations=VARIATIONS)
+    first: dict[int, float] = {}
+    for event in gateway.stream(run_id):
+        data = json.loads(event.data)
+        if data.get("type") == "agent_output":
+            first.setdefault(data["variation_id"], time.time() - posted)
+    return sorted(first.values())
+
+
+def talk(gateway: Gateway, url: str, prompt: str) -> tuple[list[float], dict[int, list[str]]]:
+    """Follow a run of five; return the delay of each text event, and the texts."""
+    run_id = gateway.create(github_url=url, prompt=prompt, variations=5)
+    delays: list[float] = []
+    texts: dict[int, list[str]] = {number: [] for number in range(1, 6)}
+    for event in gateway.stream(run_id):
+        now = time.time()
+        data = json.loads(event.data)
+        if data.get("type") == "agent_output":
+            delays.append(now - data["time"])
+            texts[data["variation_id"]].append(data["content"])
+    return delays, texts
+
+
+def show(name: str, rounds: list[list[float]]) -> float:
+    """Print and return the median over the rounds of the median and of the slowest."""
+    each = statistics.median(value for values in rounds for value in values)
+    last = statistics.median(max(values) for values in rounds)
+    print(f"{name}: median of each {each:.2f} s, of the last of {VARIATIONS} {last:.2f} s")
+    print("   rounds: " + "; ".join(" ".join(f"{v:.2f}" for v in values) for values in rounds))
+    return each
+
+
+def main() -> None:
+    """Run everything once and print the figures."""
+    with tempfile.TemporaryDirectory() as directory:
+        base = Path(directory)
+        repository = make_repository(base / "repository")
+        url = repository.as_uri()
+        with (
+            ScriptedModel(Speaker()) as model,
+            serving(
+                base / "data", "--backend", "dagger", "--allow-file",
+                "--base-url", model.base_url, AIDEATOR_API_KEY="key",
+            ) as gateway,
+        ):  # fmt: skip
+            while not gateway.http.get("/readyz").json()["ready"]:
+                time.sleep(0.2)
+            tokens: list[list[float]] = []
+
+            async def between() -> None:
+                tokens.append(await asyncio.to_thread(first_tokens, gateway, url))
+
+            floor = show("floor", asyncio.run(floor_rounds(repository, between)))
+            first = show("POST /runs to first token", tokens[1:])
+            print(f"   that is {first / floor:.2f} times the floor")
+            delays, _ = talk(gateway, url, "paced")
+            print(
+                f"line printed to stream client, 5 variations, {len(delays)} lines: "
+                f"median {statistics.median(delays) * 1000:.0f} ms, "
+                f"p99 {percentile(delays, 0.99) * 1000:.0f} ms, "
+                f"worst {max(delays) * 1000:.0f} ms"
+            )
+            expected = [f"{number:05d} " for number in range(5000)]
+            for number in range(ROUNDS):
+                _, texts = talk(gateway, url, f"many {number}")
+                lost = sum(len(set(expected) - set(found)) for found in texts.values())
+                wrong = sum(found != expected for found in texts.values())
+                print(f"5 x 5,000 events: {lost} lost, {wrong} variations out of order")
+            missing = "events are missing" in gateway.log.read_text()
+            print(f"transcripts had to fill gaps: {'yes' if missing else 'no'}")
+
+
+if __name__ == "__main__":
+    main()
