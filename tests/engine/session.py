@@ -73,7 +73,10 @@ class Session:
 
     def query(self, query: str) -> Any:
         """Return the data that a query asks for."""
-        answer = self._http.post("/query", json={"query": query}).json()
+        response = self._http.post("/query", json={"query": query})
+        if not response.is_success:
+            raise EngineError(response.text)
+        answer = response.json()
         if answer.get("errors"):
             raise EngineError(answer["errors"][0]["message"])
         return answer["data"]

@@ -57,9 +57,10 @@ def test_an_engine_that_is_killed_and_comes_back(
     ):
         ready(gateway, wanted=True, seconds=240)
         run_id = gateway.create(github_url=url, variations=2)
-        waiting = {"completion", "I start."}
+        waiting = {(1, "completion"), (2, "agent_output")}
         for event in gateway.stream(run_id):
-            waiting -= {event.event, json.loads(event.data).get("content", "")}
+            data = json.loads(event.data)
+            waiting -= {(data["variation_id"], data.get("type", event.event))}
             if not waiting:
                 break
         killed = time.monotonic()

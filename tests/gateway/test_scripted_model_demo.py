@@ -11,6 +11,7 @@ import anthropic
 import pytest
 
 from aideator.agent.git import Git
+from aideator.agent.patch import Patcher
 from aideator.agent.tools import ToolError, Tools
 from aideator.agent.workspace import Workspace
 from aideator.protocol import TextEvent, UsageEvent
@@ -88,7 +89,7 @@ async def converse_on_loop(
     scratch = sandbox.directory / "scratch"
     scratch.mkdir()
     git = Git(sandbox.git_dir, workspace.root, scratch)
-    tools = Tools(git, workspace, "plain", asyncio.create_task(asyncio.sleep(0)))
+    tools = Tools(git, workspace, "plain", asyncio.create_task(Patcher(git, 2**20).start()))
     headers = {} if variation is None else {"x-aideator-variation": str(variation)}
     messages: list[Any] = [{"role": "user", "content": prompt}]
     texts = []

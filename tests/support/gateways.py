@@ -70,6 +70,8 @@ def environment(**settings: str) -> dict[str, str]:
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("AIDEATOR_", "ANTHROPIC_", "OTEL_"))
+        # Programs that run tests in parallel set these; a terminal has a size of its own.
+        and name not in ("COLUMNS", "LINES")
     }
     return {**clean, **settings}
 
