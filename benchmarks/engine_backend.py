@@ -138,12 +138,47 @@ def show(name: str, rounds: list[list[float]]) -> float:
     return each
 
 
+def measure_start(gateway: Gateway, repository: Path) -> None:
+    """Measure POST /runs to the first token, in turn with the floor."""
+    tokens: list[list[float]] = []
+
+    async def between() -> None:
+        tokens.append(await asyncio.to_thread(first_tokens, gateway, repository.as_uri()))
+
+    floor = show("floor", asyncio.run(floor_rounds(repository, between)))
+    first = show("POST /runs to first token", tokens[1:])
+    print(f"   that is {first / floor:.2f} times the floor")
+
+
+def measure_delay(gateway: Gateway, repository: Path) -> None:
+    """Measure a line's way from a container to a client of the stream."""
+    delays, _ = talk(gateway, repository.as_uri(), "paced")
+    print(
+        f"line printed to stream client, 5 variations, {len(delays)} lines: "
+        f"median {statistics.median(delays) * 1000:.0f} ms, "
+        f"p99 {percentile(delays, 0.99) * 1000:.0f} ms, "
+        f"worst {max(delays) * 1000:.0f} ms"
+    )
+
+
+def measure_loss(gateway: Gateway, repository: Path) -> None:
+    """Count events that are missing or out of order."""
+    expected = [f"{number:05d} " for number in range(5000)]
+    for number in range(ROUNDS):
+        _, texts = talk(gateway, repository.as_uri(), f"many {number}")
+        lost = sum(len(set(expected) - set(found)) for found in texts.values())
+        wrong = sum(found != expected for found in texts.values())
+        print(f"5 x 5,000 events: {lost} lost, {wrong} variations not in order")
+
+
+PARTS = {"start": measure_start, "delay": measure_delay, "loss": measure_loss}
+
+
 def main() -> None:
-    """Run everything once and print the figures."""
+    """Measure what the arguments name (start, delay, loss), or everything."""
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         repository = make_repository(base / "repository")
-        url = repository.as_uri()
         with (
             ScriptedModel(Speaker()) as model,
             serving(
@@ -153,27 +188,8 @@ def main() -> None:
         ):  # fmt: skip
             while not gateway.http.get("/readyz").json()["ready"]:
                 time.sleep(0.2)
-            tokens: list[list[float]] = []
-
-            async def between() -> None:
-                tokens.append(await asyncio.to_thread(first_tokens, gateway, url))
-
-            floor = show("floor", asyncio.run(floor_rounds(repository, between)))
-            first = show("POST /runs to first token", tokens[1:])
-            print(f"   that is {first / floor:.2f} times the floor")
-            delays, _ = talk(gateway, url, "paced")
-            print(
-                f"line printed to stream client, 5 variations, {len(delays)} lines: "
-                f"median {statistics.median(delays) * 1000:.0f} ms, "
-                f"p99 {percentile(delays, 0.99) * 1000:.0f} ms, "
-                f"worst {max(delays) * 1000:.0f} ms"
-            )
-            expected = [f"{number:05d} " for number in range(5000)]
-            for number in range(ROUNDS):
-                _, texts = talk(gateway, url, f"many {number}")
-                lost = sum(len(set(expected) - set(found)) for found in texts.values())
-                wrong = sum(found != expected for found in texts.values())
-                print(f"5 x 5,000 events: {lost} lost, {wrong} variations out of order")
+            for part in sys.argv[1:] or PARTS:
+                PARTS[part](gateway, repository)
             missing = "events are missing" in gateway.log.read_text()
             print(f"transcripts had to fill gaps: {'yes' if missing else 'no'}")
 

@@ -17,11 +17,13 @@ _URL = re.compile(
 )
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,254}", re.ASCII)
 
-_NOT_FOUND = re.compile(
-    r"not found|could not read Username|Authentication failed|invalid credentials"
-    r"|authentication required|does not appear to be a git repository|terminal prompts disabled",
+# The engine's words for what git told it.
+_DENIED = re.compile(r"authentication (failed|required)|repository not found", re.IGNORECASE)
+_NO_REF = re.compile(
+    r"does not contain ref|couldn't find remote ref|not our ref|sha fetch unsupported",
     re.IGNORECASE,
 )
+_UNEXPLAINED = re.compile(r"git error: exit status \d+$")
 
 
 @dataclass(frozen=True)
@@ -91,18 +93,20 @@ async def resolve(
 
 
 def _explained(said: str, url: str, ref: str | None, argument: str) -> Exception:
-    if _NOT_FOUND.search(said) and "reference" not in said:
+    if _DENIED.search(said):
         return unusable(
             argument,
             f"there is no repository to be read at {url}; check the URL, "
             "and give --token if it is private.",
         )
-    if re.search(r"repository does not contain|empty|no HEAD|ref .*HEAD", said, re.IGNORECASE):
+    if _NO_REF.search(said):
+        if ref:
+            return unusable("ref", f"{url} has no branch, tag or commit {ref!r}.")
         return unusable(argument, f"{url} has no commit yet; push one, then run again.")
-    if ref and re.search(
-        r"reference|couldn't find remote ref|not our ref|no such ref|unadvertised",
-        said,
-        re.IGNORECASE,
-    ):
-        return unusable("ref", f"{url} has no branch, tag or commit {ref!r}.")
-    return unusable(argument, f"{url} cannot be reached: {said}")
+    # The engine keeps what git said to itself, but for its exit code.
+    cause = "" if _UNEXPLAINED.search(said) else f" ({said})"
+    return unusable(
+        argument,
+        f"{url} cannot be reached, or is no repository{cause}; check the URL and the network, "
+        "and give --token if it is private.",
+    )

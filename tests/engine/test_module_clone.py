@@ -93,7 +93,7 @@ def test_what_is_not_there_is_one_line(module: Module, server: str) -> None:
         assert "\n" not in str(caught.value)
         return str(caught.value)
 
-    assert "url: there is no repository" in told(url=f"{server}/none")
+    assert "cannot be reached, or is no repository; check" in told(url=f"{server}/none")
     assert "url: " in (line := told(url=f"{server}/empty"))
     assert "has no commit yet" in line
     for ref in ("none", "0" * 40):
