@@ -82,7 +82,7 @@ def test_failures_before_a_response_pass(
     ("header", "wait"),
     [
         ("0.2", 0.2),
-        (formatdate(time() - 3600, usegmt=True), None),
+        pytest.param(formatdate(time() - 3600, usegmt=True), None, id="an hour ago"),
         ("-5", None),
         ("nan", None),
         ("soon", None),
