@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.module import Module
-from tests.engine.session import Session, missing
+from tests.engine.session import EngineError, Session, missing
 
 
 @pytest.fixture(scope="session")
@@ -18,8 +18,8 @@ def engine() -> None:
         try:
             with Session():
                 return
-        except (OSError, KeyError, ValueError) as error:
-            lacking = f"no engine answers: {error!r}"
+        except (EngineError, OSError, ValueError) as error:
+            lacking = str(error)
     if os.environ.get("AIDEATOR_REQUIRE_ENGINE"):
         pytest.fail(lacking)
     pytest.skip(lacking)

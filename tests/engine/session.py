@@ -43,7 +43,11 @@ class Session:
             env={k: v for k, v in os.environ.items() if not k.startswith(("OTEL_", "ANTHROPIC_"))},
         )
         assert self._process.stdout is not None
-        address = json.loads(self._process.stdout.readline() or b"{}")
+        line = self._process.stdout.readline()
+        if not line:
+            self.close()
+            raise EngineError("dagger session ended before it began: no engine answers")
+        address = json.loads(line)
         self._http = httpx.Client(
             base_url=f"http://127.0.0.1:{address['port']}",
             auth=(address["session_token"], ""),

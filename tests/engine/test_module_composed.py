@@ -13,6 +13,10 @@ from tests.engine.session import ROOT
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.timeout(400),
+    pytest.mark.skipif(
+        "AIDEATOR_REQUIRE_ENGINE" not in os.environ,
+        reason="builds two more modules, which takes minutes: make test-engine does it",
+    ),
     # Its session builds this module's runtime, which theirs then find.
     pytest.mark.usefixtures("module"),
 ]
