@@ -89,7 +89,8 @@ async def converse_on_loop(
     scratch = sandbox.directory / "scratch"
     scratch.mkdir()
     git = Git(sandbox.git_dir, workspace.root, scratch)
-    tools = Tools(git, workspace, "plain", asyncio.create_task(Patcher(git, 2**20).start()))
+    based = asyncio.create_task(Patcher(git, 2**20).start())
+    tools = Tools(git, workspace, "plain", based)
     headers = {} if variation is None else {"x-aideator-variation": str(variation)}
     messages: list[Any] = [{"role": "user", "content": prompt}]
     texts = []
@@ -105,6 +106,7 @@ async def converse_on_loop(
             assert message.model == MODEL
             texts += [block.text for block in message.content if block.type == "text"]
             if message.stop_reason == "end_turn":
+                await based  # The stand-in may end without a tool that waits for it.
                 return texts
             results = [
                 {"type": "tool_result", "tool_use_id": block.id}
