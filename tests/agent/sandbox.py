@@ -146,6 +146,7 @@ class Sandbox:
         events: str = "json",
         options: tuple[str, ...] = (),
         environment: Mapping[str, str] | None = None,
+        stdout: int = subprocess.PIPE,
         **task: Any,
     ) -> "subprocess.Popen[bytes]":
         """Start the program itself."""
@@ -156,7 +157,7 @@ class Sandbox:
             env={**_ENVIRONMENT, **(environment or {})},
             cwd=self.directory,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
         )
 

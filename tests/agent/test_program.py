@@ -1,5 +1,6 @@
 """The program as a harness starts it: arguments, environment, signals, what it leaves."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -86,6 +87,30 @@ def test_told_to_stop_while_it_starts(sandbox: Sandbox, play: Play, seconds: flo
     assert outcome.exit_code == 0
     assert isinstance(outcome.end, CancelledEvent)
     assert outcome.patch.bytes == 0
+
+
+def test_told_to_stop_in_the_middle_of_its_first_line(sandbox: Sandbox) -> None:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write, b"\n" * 4096)
+    os.set_blocking(write, True)
+    process = sandbox.start(None, stdout=write)
+    os.close(write)
+    # Opened just before the first line, which now waits for a reader.
+    while not (sandbox.output / "transcript.jsonl").exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    process.terminate()
+    time.sleep(0.2)
+    with os.fdopen(read, "rb") as stdout:
+        lines = stdout.read().splitlines()
+    outcome = sandbox.finish(process, seconds=5)
+    assert outcome.exit_code == 0
+    assert outcome.stderr == ""
+    assert isinstance(outcome.end, CancelledEvent)
+    assert [parse_line(line) for line in lines if line] == outcome.events
 
 
 def test_twice_told_to_stop_is_told_once(sandbox: Sandbox, play: Play) -> None:

@@ -25,6 +25,8 @@ def main() -> int:
     """Run one attempt; the exit code is 0 whenever the attempt's ending could be told."""
     started = time.monotonic()
     secrets = _taken(os.environ)
+    # Held until the first event is whole: on stdout and in the transcript alike.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     signal.signal(signal.SIGTERM, _stop_early)
     arguments = _parser().parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -39,6 +41,7 @@ def main() -> int:
     report = Report(emitter, arguments.output, started)
     try:
         emitter.status("starting", "The agent starts.")
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         if arguments.watch_stdin:
             threading.Thread(target=_end_with_parent, daemon=True).start()
         from aideator.agent.start import start  # noqa: PLC0415  # Takes a second or two.
@@ -72,6 +75,7 @@ def _taken(environment: MutableMapping[str, str]) -> dict[str, str]:
 
 
 def _stop_early(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Once is enough.
     raise _StoppedEarly
 
 
