@@ -25,10 +25,8 @@ from aideator.protocol import (
     ToolResultEvent,
     Usage,
     UsageEvent,
-    parse_line,
 )
 from gateway.schemas import PatchStat
-from gateway.store import Entry
 
 MAX_CONTENT = 256 * 1024
 """Most characters of one event's content in a stream; the transcript has all of it."""
@@ -117,22 +115,6 @@ STREAM_EVENTS: dict[str, type[BaseModel]] = {
     "end": End,
 }
 """Names of the stream's events, and what their data is."""
-
-
-def frame(entry: Entry) -> bytes:
-    """Return one log entry as an event of the stream, empty if there is nothing to show."""
-    if entry.type == "end":
-        data: BaseModel = End.model_validate_json(entry.line)
-        name = "end"
-    else:
-        event = parse_line(entry.line)
-        if event is None:
-            return b""
-        name, data = describe(event)
-    # Only what this type of event does not have is left out; an unknown cost stays null.
-    body = {key: value for key, value in data.model_dump(mode="json").items() if value is not None}
-    text = json.dumps(body, ensure_ascii=False)
-    return f"id: {entry.position}\nevent: {name}\ndata: {text}\n\n".encode()
 
 
 def describe(event: AnyEvent) -> tuple[str, BaseModel]:

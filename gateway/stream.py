@@ -5,15 +5,19 @@ An event's ``id`` is its position in the run's log, so a client that reconnects 
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
+from aideator.protocol import parse_line
 from gateway.log import EventLog
 from gateway.metrics import Metrics
-from gateway.sse import frame
+from gateway.sse import End, describe
+from gateway.store import Entry
 from gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
@@ -109,3 +113,19 @@ async def _with_pings(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[byt
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await frames.aclose()
+
+
+def frame(entry: Entry) -> bytes:
+    """Return one log entry as an event of the stream, empty if there is nothing to show."""
+    if entry.type == "end":
+        data: BaseModel = End.model_validate_json(entry.line)
+        name = "end"
+    else:
+        event = parse_line(entry.line)
+        if event is None:
+            return b""
+        name, data = describe(event)
+    # Only what this type of event does not have is left out; an unknown cost stays null.
+    body = {key: value for key, value in data.model_dump(mode="json").items() if value is not None}
+    text = json.dumps(body, ensure_ascii=False)
+    return f"id: {entry.position}\nevent: {name}\ndata: {text}\n\n".encode()

@@ -57,6 +57,17 @@ def test_only_the_dagger_backend_knows_dagger() -> None:
     assert offenders(files, ("dagger",)) == []
 
 
+def test_a_command_does_not_import_the_server() -> None:
+    program = (
+        "import sys, gateway.cli\n"
+        "print(*(n for n in ('sqlalchemy', 'uvicorn', 'gateway.app') if n in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
 def test_a_base_install_imports_the_module_and_the_agent(tmp_path: Path) -> None:
     uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
     environment = {

@@ -12,7 +12,6 @@ from gateway.cli.options import flag
 from gateway.client import Client
 from gateway.datadir import Address, running_gateway
 from gateway.schemas import Readiness
-from gateway.serving import EmbeddedGateway
 from gateway.settings import Settings, SettingsError
 
 _BY_REQUEST = ("model", "max_run_cost_usd", "data_dir", "allow_file", "allow_host")
@@ -92,6 +91,9 @@ def embedded(settings: Settings) -> Iterator[Address]:
     with contextlib.ExitStack() as stack:
         status = click.style(f"Starting ({settings.backend}) …", dim=True)
         with _shown_while(status):
+            # Half a second of imports, which commands with a gateway to talk to do without.
+            from gateway.serving import EmbeddedGateway  # noqa: PLC0415
+
             gateway = stack.enter_context(EmbeddedGateway(settings))
         try:
             yield gateway.address

@@ -1,4 +1,7 @@
-"""``serve`` and ``scripted-model``: servers that run until they are told to end."""
+"""``serve`` and ``scripted-model``: servers that run until they are told to end.
+
+What they serve is imported only when they do, so that other commands start fast.
+"""
 
 import contextlib
 import logging
@@ -11,8 +14,6 @@ import click
 from gateway.cli.exits import FAILED
 from gateway.cli.options import settings_options
 from gateway.datadir import prepare, sole_owner
-from gateway.demo.standalone import serve as serve_scripted_model
-from gateway.serving import GatewayServer, check_port
 from gateway.settings import Settings, SettingsError
 
 
@@ -20,6 +21,8 @@ from gateway.settings import Settings, SettingsError
 @settings_options()
 def serve(**flags: Any) -> None:
     """Serve the HTTP API."""
+    from gateway.serving import GatewayServer, check_port  # noqa: PLC0415
+
     settings = Settings.load(flags)
     prepare(settings.data_dir)
     with sole_owner(settings.data_dir):
@@ -57,6 +60,8 @@ def serve(**flags: Any) -> None:
 )  # fmt: skip
 def scripted_model(host: str, port: int, tokens_per_second: float, transcript: Path | None) -> None:
     """Serve the scripted demo model alone: it speaks the Messages API and is no LLM."""
+    from gateway.demo.standalone import serve as serve_scripted_model  # noqa: PLC0415
+
     try:
         serve_scripted_model(host, port, tokens_per_second, transcript)
     except ValueError as error:
