@@ -1,6 +1,8 @@
 """The ``aideator`` command: a client of the HTTP API, and the server itself."""
 
+import atexit
 import contextlib
+import gc
 import os
 import sys
 from io import TextIOWrapper
@@ -37,6 +39,8 @@ for command in (
 
 def main() -> None:
     """Run the command; an error is one line."""
+    # The interpreter's last search for garbage is a quarter of a second of waiting for nothing.
+    atexit.register(gc.freeze)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a character must not end a run.

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ class Done:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     base = tmp_path_factory.mktemp("done")
     repository = make_repository(base / "repository")
     change = {"command": "str_replace", "path": "greet.py", "old_str": "Hello", "new_str": "Howdy"}
@@ -46,7 +47,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
             "--json", "--data-dir", str(base / "data"), cwd=repository, AIDEATOR_API_KEY="key",
         )  # fmt: skip
     run_id = json.loads(finished.stdout.splitlines()[-1])["run_id"]
-    return Done(base / "data", repository, run_id)
+    with serving(base / "data", "--backend", "local"):
+        yield Done(base / "data", repository, run_id)
 
 
 def call(done: Done, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
