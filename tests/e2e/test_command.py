@@ -158,7 +158,7 @@ def test_a_run_of_another_command_on_the_same_gateway_is_waited_for(
 ) -> None:
     data = tmp_path / "data"
     # The first must not have ended when the second comes, nor the second when the first ends.
-    slow, slower = [[Text("word " * 60, pace=0.1)]], [[Text("word " * 120, pace=0.1)]]
+    slow, slower = [[Text("word " * 40, pace=0.1)]], [[Text("word " * 80, pace=0.1)]]
     with ScriptedModel(Script({1: slow, 2: slower})) as model:
         words = [
             COMMAND, "run", str(repository), "x", "--backend", "local", "--base-url",
