@@ -6,6 +6,7 @@
 - The time from a line's printing in a container to its arrival at a client of the stream, with
   five variations that speak at once. Each line carries the time at which it was written.
 - Events lost or out of order in five times 5,000.
+- A whole run on a commit that is new to the engine, and the next one on the same commit.
 
 An engine has to be reachable by the Dagger client's own settings. Everything else stays on
 127.0.0.1. Rounds of both kinds alternate, so that a machine that is busy is so for both.
@@ -171,11 +172,30 @@ def measure_loss(gateway: Gateway, repository: Path) -> None:
         print(f"5 x 5,000 events: {lost} lost, {wrong} variations not in order")
 
 
-PARTS = {"start": measure_start, "delay": measure_delay, "loss": measure_loss}
+def measure_again(gateway: Gateway, repository: Path) -> None:
+    """Measure a whole run on a commit that the engine has not seen, and the next one on it."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for number in range(ROUNDS):
+        new = make_repository(repository.with_name(f"new{number}"), {"new.txt": uuid.uuid4().hex})
+        for found in times:
+            posted = time.time()
+            gateway.finish(gateway.create(github_url=new.as_uri(), variations=VARIATIONS))
+            found.append(time.time() - posted)
+    first, second = (statistics.median(found) for found in times)
+    print(f"run on a new commit: median {first:.1f} s; again on the same: {second:.1f} s")
+    print("   rounds: " + "; ".join(f"{a:.1f} {b:.1f}" for a, b in zip(*times, strict=True)))
+
+
+PARTS = {
+    "start": measure_start,
+    "delay": measure_delay,
+    "loss": measure_loss,
+    "again": measure_again,
+}
 
 
 def main() -> None:
-    """Measure what the arguments name (start, delay, loss), or everything."""
+    """Measure what the arguments name (start, delay, loss, again), or everything."""
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         repository = make_repository(base / "repository")

@@ -25,6 +25,6 @@ def shared_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def demo_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """Return a gateway with the scripted demo, for tests that only start runs of their own."""
     data_dir = tmp_path_factory.mktemp("gateway") / "data"
-    flags = ("--demo", "--backend", "local", "--allow-file", "--demo-tokens-per-second", "300")
+    flags = ("--demo", "--backend", "local", "--allow-file", "--demo-tokens-per-second", "1000")
     with serving(data_dir, *flags) as gateway:
         yield gateway

@@ -24,7 +24,7 @@ def slow_model() -> Iterator[str]:
 
 def words(repository: Path, model: str, data: Path) -> list[str]:
     return [
-        "run", str(repository), "x", "-n", "2", "--backend", "local", "--base-url", model,
+        "run", str(repository), "x", "-n", "1", "--backend", "local", "--base-url", model,
         "--data-dir", str(data),
     ]  # fmt: skip
 
@@ -97,7 +97,14 @@ def test_closing_the_terminal_cancels_the_run(
         AIDEATOR_API_KEY="key",
     ) as gateway:  # fmt: skip
         with terminal(
-            "run", str(repository), "x", "--data-dir", str(gateway.data_dir), cwd=tmp_path
+            "run",
+            str(repository),
+            "x",
+            "-n",
+            "1",
+            "--data-dir",
+            str(gateway.data_dir),
+            cwd=tmp_path,
         ) as shown:
             shown.read_until("Working.")
             shown.hang_up()
@@ -120,8 +127,8 @@ def test_a_reader_that_leaves_cancels_the_run(
     ):  # fmt: skip
         data = str(gateway.data_dir)
         process = subprocess.Popen(
-            [COMMAND, "run", str(repository), "x", *output, "--data-dir", data], cwd=tmp_path,
-            env=environment(), stdin=subprocess.DEVNULL,
+            [COMMAND, "run", str(repository), "x", "-n", "1", *output, "--data-dir", data],
+            cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None
@@ -144,7 +151,8 @@ def test_a_second_ctrl_c_leaves_at_once(repository: Path, tmp_path: Path, slow_m
             AIDEATOR_API_KEY="key",
         ) as gateway,
         terminal(
-            "run", str(repository), "x", "--data-dir", str(gateway.data_dir), cwd=tmp_path
+            "run", str(repository), "x", "-n", "1", "--data-dir", str(gateway.data_dir),
+            cwd=tmp_path,
         ) as shown,
     ):  # fmt: skip
         shown.read_until("Working.")

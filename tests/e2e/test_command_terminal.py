@@ -44,7 +44,7 @@ def test_wide_terminals_show_variations_side_by_side(repository: Path, tmp_path:
 
 
 def test_narrow_terminals_show_labelled_lines(repository: Path, tmp_path: Path) -> None:
-    with terminal(*demo(tmp_path / "data"), cwd=repository, width=80) as shown:
+    with terminal(*demo(tmp_path / "data"), "-n", "2", cwd=repository, width=80) as shown:
         shown.read_until("Which variation wins?")
         before = plain(shown.output)
         shown.type("7\r")
@@ -53,7 +53,7 @@ def test_narrow_terminals_show_labelled_lines(repository: Path, tmp_path: Path) 
         assert shown.finish() == 0
     live = before[: before.index("── variation 1")]
     assert "╭" not in live
-    assert {"[1]", "[2]", "[3]"} <= {line[:3] for line in live.splitlines()}
+    assert {"[1]", "[2]"} <= {line[:3] for line in live.splitlines()}
     assert re.search(r"\[1\] turn 1 · [0-9,]+ tokens · no cost", live)
     assert "scripted demo, not an LLM" in live
     assert [line for line in live.splitlines() if len(line) > 80 and line.startswith("[")] == []
