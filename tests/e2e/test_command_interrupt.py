@@ -22,10 +22,10 @@ def slow_model() -> Iterator[str]:
         yield model.base_url
 
 
-def words(repository: Path, model: str, data: Path) -> list[str]:
+def words(repository: Path, model: str, data: Path, variations: int = 1) -> list[str]:
     return [
-        "run", str(repository), "x", "-n", "1", "--backend", "local", "--base-url", model,
-        "--data-dir", str(data),
+        "run", str(repository), "x", "-n", str(variations), "--backend", "local",
+        "--base-url", model, "--data-dir", str(data),
     ]  # fmt: skip
 
 
@@ -53,7 +53,8 @@ def test_ctrl_c_cancels_the_run_and_says_so(
 def test_ctrl_c_puts_the_terminal_in_order_again(
     repository: Path, tmp_path: Path, slow_model: str
 ) -> None:
-    command = words(repository, slow_model, tmp_path / "data")
+    # Side by side, which draws over the screen, needs two.
+    command = words(repository, slow_model, tmp_path / "data", variations=2)
     with terminal(*command, cwd=tmp_path, width=200, AIDEATOR_API_KEY="key") as shown:
         shown.read_until("Working.")
         shown.type(CTRL_C)

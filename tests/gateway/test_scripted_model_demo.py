@@ -273,18 +273,14 @@ def test_a_negative_speed_is_refused() -> None:
         DemoPlayer(tokens_per_second=-1)
 
 
-def test_five_agents_at_once_and_their_patches_apply(tmp_path: Path) -> None:
+def test_the_patches_of_five_agents_apply(model: ScriptedModel, tmp_path: Path) -> None:
     sandboxes = [Sandbox(tmp_path / str(n), FILES) for n in range(1, 6)]
-    with ScriptedModel(DemoPlayer(tokens_per_second=200)) as model:
-        running = [
-            sandbox.start(
-                model.base_url, prompt=PROMPT, environment={"AIDEATOR_VARIATION_ID": str(number)}
-            )
-            for number, sandbox in enumerate(sandboxes, start=1)
-        ]
-        outcomes = [
-            sandbox.finish(process) for sandbox, process in zip(sandboxes, running, strict=True)
-        ]
+    outcomes = [
+        sandbox.run(
+            model.base_url, prompt=PROMPT, environment={"AIDEATOR_VARIATION_ID": str(number)}
+        )
+        for number, sandbox in enumerate(sandboxes, start=1)
+    ]
     patches = set()
     for sandbox, outcome in zip(sandboxes, outcomes, strict=True):
         assert outcome.completed.stop_reason == "end_turn"
