@@ -61,6 +61,14 @@ class Speaker:
         return [Text("Done.")]
 
 
+async def ask(session: DaggerSession, query: str, variables: dict[str, str], feed: Feed) -> None:
+    """Ask, and close the feed at the answer."""
+    try:
+        await session.query(query, variables)
+    finally:
+        feed.close()
+
+
 async def floor_rounds(
     repository: Path, between: Callable[[], Awaitable[None]]
 ) -> list[list[float]]:
@@ -92,8 +100,7 @@ async def floor_rounds(
             withEnvVariable(name: "RUN", value: "{run}") {{ {execs} }} }} }} }} }}"""
         with receiver.following(run, feed):
             started = time.time()
-            asked = asyncio.create_task(session.query(query, {"at": workspace, "code": EXEC}))
-            asked.add_done_callback(lambda _, feed=feed: feed.close())
+            asked = asyncio.create_task(ask(session, query, {"at": workspace, "code": EXEC}, feed))
             times = [time.time() - started async for _ in feed]
             await asked
         if number:
