@@ -6,8 +6,6 @@ VENV := .venv
 RUN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/bin/uv)
 STAMP := $(VENV)/.synced
-# Programs are started over and over here; each start without bytecode is a half slower.
-unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-engine check lint types bench eval clean
 
