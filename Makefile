@@ -6,6 +6,8 @@ VENV := .venv
 RUN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/bin/uv)
 STAMP := $(VENV)/.synced
+# Programs are started over and over here; without bytecode each start takes a sixth longer.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test test-engine check lint types bench eval clean
 
