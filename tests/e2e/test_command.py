@@ -86,13 +86,14 @@ def test_run_with_json_is_json_lines(repository: Path, tmp_path: Path) -> None:
     assert {line.get("variation_id") for line in lines[:-2]} == {1, 2}
 
 
-@pytest.mark.parametrize("how", ["-", "@prompt.md"])
-def test_the_prompt_may_be_a_file_or_standard_input(
+@pytest.mark.parametrize("how", ["-", "@prompt.md", "words"])
+def test_the_prompt_is_an_argument_a_file_or_standard_input(
     repository: Path, tmp_path: Path, how: str
 ) -> None:
     (tmp_path / "prompt.md").write_text("Say grüß dich.\n")
+    given = "Say grüß dich.\n" if how == "words" else how
     done = run(
-        "run", str(repository), how, "-n", "1", *DEMO, "--json", "--data-dir", "data",
+        "run", str(repository), given, "-n", "1", *DEMO, "--json", "--data-dir", "data",
         cwd=tmp_path, stdin="Say grüß dich.\n".encode(),
     )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1])["prompt"] == "Say grüß dich.\n"

@@ -98,15 +98,9 @@ def test_closing_the_terminal_cancels_the_run(
         AIDEATOR_API_KEY="key",
     ) as gateway:  # fmt: skip
         with terminal(
-            "run",
-            str(repository),
-            "x",
-            "-n",
-            "1",
-            "--data-dir",
-            str(gateway.data_dir),
+            "run", str(repository), "x", "-n", "1", "--data-dir", str(gateway.data_dir),
             cwd=tmp_path,
-        ) as shown:
+        ) as shown:  # fmt: skip
             shown.read_until("Working.")
             shown.hang_up()
             shown.process.wait(20)

@@ -1,12 +1,12 @@
 """The API key goes to the model's server and nowhere else."""
 
-import contextlib
 import json
 from pathlib import Path
 
 from gateway.demo.script import Reply, Text, ToolUse
 from gateway.demo.server import Script, ScriptedModel
 from tests.support.gateways import serving
+from tests.support.processes import argument_lists
 from tests.support.repositories import FILES, make_repository
 
 KEY = "sk-ant-test-0123456789-secret"
@@ -22,15 +22,6 @@ HOSTILE = {
     ".anthropic/config.json": '{"base_url": "http://127.0.0.1:9"}\n',
     "pyproject.toml": '[tool.anthropic]\nbase_url = "http://127.0.0.1:9"\n',
 }
-
-
-def argument_lists() -> bytes:
-    """Return the argument lists of all processes."""
-    found = b""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # It has ended since.
-            found += path.read_bytes()
-    return found
 
 
 def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) -> None:
@@ -52,7 +43,7 @@ def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) ->
         for event in gateway.stream(run_id):
             stream += event.data
             if json.loads(event.data).get("type") == "agent_output":
-                arguments += argument_lists()
+                arguments += b"".join(argument_lists().values())
         assert gateway.run(run_id)["status"] == "completed"
         answers = stream + gateway.http.get("/runs").text + gateway.http.get("/readyz").text
         for number in (1, 2):

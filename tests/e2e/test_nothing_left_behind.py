@@ -13,6 +13,7 @@ import pytest
 from gateway.demo.script import Hang, Text
 from gateway.demo.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
+from tests.support.processes import argument_lists
 from tests.support.repositories import make_repository
 
 SLOW = [[Text("word " * 1000, pace=0.05)]]
@@ -20,16 +21,8 @@ SLOW = [[Text("word " * 1000, pace=0.05)]]
 
 def processes_of(data_dir: Path) -> list[int]:
     """Return the ids of all processes that were started for this data directory."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if f"{data_dir}/work".encode() in words:
-                found.append(int(entry.name))
-    return found
+    inside = f"{data_dir}/work".encode()
+    return [number for number, words in argument_lists().items() if inside in words]
 
 
 def wait_until_gone(data_dir: Path, seconds: float) -> list[int]:
