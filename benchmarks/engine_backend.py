@@ -26,13 +26,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from aideator.containers import PACKAGES
+from aideator_gateway.backends.dagger.feed import Feed
+from aideator_gateway.backends.dagger.session import DaggerSession
+from aideator_gateway.backends.dagger.telemetry import LogReceiver
+from aideator_gateway.scripted_model.player import Request
+from aideator_gateway.scripted_model.script import Reply, Text
+from aideator_gateway.scripted_model.server import ScriptedModel
 from benchmarks.stream_delay import percentile
-from gateway.backends.dagger_session import DaggerSession
-from gateway.backends.feed import Feed
-from gateway.backends.telemetry import LogReceiver
-from gateway.demo.player import Request
-from gateway.demo.script import Reply, Text
-from gateway.demo.server import ScriptedModel
 from tests.support.gateways import Gateway, serving
 from tests.support.repositories import make_repository
 

@@ -19,10 +19,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from aideator.protocol import MAX_VARIATIONS, Condition, Status, Styles
-from gateway.client import ApiError, Client
-from gateway.schemas import NewRun, Variation
-from gateway.serving import EmbeddedGateway
-from gateway.settings import Settings, SettingsError
+from aideator_gateway.command.client import ApiError, Client
+from aideator_gateway.command.serving import EmbeddedGateway
+from aideator_gateway.runs.model import NewRun, Variation
+from aideator_gateway.settings import Settings, SettingsError
 from tests.tasks.small_task import SmallTask, small_tasks
 
 PLAIN = "none"

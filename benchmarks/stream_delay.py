@@ -15,8 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from gateway.demo.script import Text
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import serving
 from tests.support.repositories import make_repository
 

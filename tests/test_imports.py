@@ -10,13 +10,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+GATEWAY = ROOT / "gateway/aideator_gateway"
 MODULE_FILES = ("main", "run", "variation", "containers")
 
 FORBIDDEN = {
     # part: what it must not import
-    "src/aideator/protocol": ("aideator.agent", "dagger", "anthropic", "gateway"),
-    "src/aideator/agent": ("dagger", "gateway"),
-    "src/aideator": ("gateway",),
+    "src/aideator/protocol": ("aideator.agent", "dagger", "anthropic", "aideator_gateway"),
+    "src/aideator/agent": ("dagger", "aideator_gateway"),
+    "src/aideator": ("aideator_gateway",),
+}
+
+ROOMS: dict[str, tuple[str, ...]] = {
+    # room of the gateway: the rooms that it may import
+    "waiting": (),
+    "settings": ("runs.repository",),
+    "runs": ("settings", "waiting"),
+    "backends": ("runs", "settings", "waiting"),
+    "scripted_model": (),
+    "demo": ("scripted_model",),
+    "http": ("runs", "settings", "waiting"),
+    "command": ("runs", "backends", "http", "scripted_model", "demo", "settings", "waiting"),
 }
 
 
@@ -52,15 +65,33 @@ def test_the_module_ships_the_agent_and_never_imports_it() -> None:
 
 
 def test_only_the_dagger_backend_knows_dagger() -> None:
-    found = (ROOT / "gateway").rglob("*.py")
-    files = [file for file in found if not file.name.startswith("dagger")]
+    files = [file for file in GATEWAY.rglob("*.py") if file.parent.name != "dagger"]
     assert offenders(files, ("dagger",)) == []
+
+
+@pytest.mark.parametrize(("room", "others"), ROOMS.items())
+def test_rooms_know_only_the_rooms_behind_them(room: str, others: tuple[str, ...]) -> None:
+    known = {f"aideator_gateway.{name}" for name in (room, *others)}
+    files = sorted((GATEWAY / room).rglob("*.py")) or [GATEWAY / f"{room}.py"]
+    assert [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for file in files
+        for name in imports_of(file)
+        if name.startswith("aideator_gateway")
+        and not any(name == other or name.startswith(f"{other}.") for other in known)
+    ] == []
+
+
+def test_every_part_of_the_gateway_has_its_room() -> None:
+    parts = {p.stem for p in GATEWAY.iterdir() if p.name not in ("__init__.py", "__pycache__")}
+    assert parts == set(ROOMS)
 
 
 def test_a_command_does_not_import_the_server() -> None:
     program = (
-        "import sys, gateway.cli\n"
-        "print(*(n for n in ('sqlalchemy', 'uvicorn', 'gateway.app') if n in sys.modules))"
+        "import sys, aideator_gateway.command.cli\n"
+        "server = ('sqlalchemy', 'uvicorn', 'starlette')\n"
+        "print(*(name for name in server if name in sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.script import Reply
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Reply
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.agent.sandbox import Sandbox
 
 Play = Callable[..., ScriptedModel]

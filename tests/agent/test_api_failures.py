@@ -17,7 +17,7 @@ from aideator.protocol import (
     ToolResultEvent,
     UsageEvent,
 )
-from gateway.demo.script import (
+from aideator_gateway.scripted_model.script import (
     Block,
     Drop,
     EndWithoutStop,

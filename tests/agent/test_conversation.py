@@ -14,8 +14,8 @@ from aideator.protocol import (
     ToolResultEvent,
     parse_line,
 )
-from gateway.demo.script import Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.agent.sandbox import Sandbox
 from tests.support.repositories import git
 

@@ -16,8 +16,8 @@ from aideator.protocol import (
     Usage,
     UsageEvent,
 )
-from gateway.demo import script
-from gateway.demo.script import Model, Text, ToolUse, Wait
+from aideator_gateway.scripted_model import script
+from aideator_gateway.scripted_model.script import Model, Text, ToolUse, Wait
 from tests.agent.conftest import Play
 from tests.agent.sandbox import Sandbox
 

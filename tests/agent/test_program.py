@@ -19,7 +19,7 @@ from aideator.protocol import (
     ToolCallEvent,
     parse_line,
 )
-from gateway.demo.script import Hang, Text, ToolUse
+from aideator_gateway.scripted_model.script import Hang, Text, ToolUse
 from tests.agent.conftest import Play
 from tests.agent.sandbox import KEY, Sandbox
 

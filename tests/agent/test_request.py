@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aideator.protocol import Condition, ErrorCode, RetryEvent
-from gateway.demo.script import HttpError, Text, ToolUse
+from aideator_gateway.scripted_model.script import HttpError, Text, ToolUse
 from tests.agent.conftest import Play
 from tests.agent.sandbox import KEY, Sandbox
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.script import Text
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import error_of, run
 from tests.support.gateways import COMMAND, environment, serving
 from tests.support.repositories import apply_patch

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from gateway.client import ApiError, Client
-from gateway.datadir import Address
+from aideator_gateway.command.client import ApiError, Client
+from aideator_gateway.command.datadir import Address
 
 FIRST = b'id: 1\nevent: message\ndata: {"n": 1}\n\n'
 SECOND = b'id: 2\nevent: message\ndata: {"n": 2}\n\n'

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from gateway.cli import cli, exits
+from aideator_gateway.command.cli import cli, exits
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/command.md").read_text(encoding="utf-8")

@@ -9,13 +9,13 @@ import click
 import pytest
 
 from aideator.protocol import ErrorCode, Limits
-from gateway.cli import cli
-from gateway.cli.causes import causes
-from gateway.client import ApiError, Client
-from gateway.datadir import Address
-from gateway.demo.script import HttpError, Text
-from gateway.demo.server import Script, ScriptedModel
-from gateway.schemas import Run
+from aideator_gateway.command.cli import cli
+from aideator_gateway.command.cli.causes import causes
+from aideator_gateway.command.client import ApiError, Client
+from aideator_gateway.command.datadir import Address
+from aideator_gateway.runs.model import Run
+from aideator_gateway.scripted_model.script import HttpError, Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import error_of
 
 DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000")

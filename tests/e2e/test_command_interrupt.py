@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.script import Hang, Text
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Hang, Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import run, terminal
 from tests.support.gateways import COMMAND, environment, serving
 

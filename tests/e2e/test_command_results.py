@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.script import Hang, Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Hang, Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import error_of, run
 from tests.support.gateways import serving
 from tests.support.repositories import ENVIRONMENT, git, make_repository

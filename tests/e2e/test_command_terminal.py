@@ -4,8 +4,8 @@ import json
 import re
 from pathlib import Path
 
-from gateway.demo.script import Reply, Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import run, terminal
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J [bold]not markup[/bold] \u202etfel"

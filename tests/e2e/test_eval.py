@@ -5,10 +5,10 @@ import sys
 from pathlib import Path
 
 from aideator.protocol import Styles
-from gateway.demo.conversation import Conversation
-from gateway.demo.player import Request
-from gateway.demo.script import HttpError, Reply, Text, Usage
-from gateway.demo.server import ScriptedModel
+from aideator_gateway.scripted_model.conversation import Conversation
+from aideator_gateway.scripted_model.player import Request
+from aideator_gateway.scripted_model.script import HttpError, Reply, Text, Usage
+from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.support.gateways import environment
 from tests.tasks.player import TaskPlayer
 from tests.tasks.small_task import small_tasks

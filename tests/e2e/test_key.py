@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from gateway.demo.script import Reply, Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import serving
 from tests.support.processes import argument_lists
 from tests.support.repositories import FILES, make_repository

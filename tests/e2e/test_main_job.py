@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.script import HttpError, Reply, Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import HttpError, Reply, Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
 from tests.support.repositories import apply_patch, git
 

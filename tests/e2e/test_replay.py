@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway.demo.script import Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import error_of, run, terminal
 from tests.support.gateways import COMMAND, environment, serving
 from tests.support.repositories import make_repository

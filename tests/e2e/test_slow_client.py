@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.demo.script import Text
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import serving
 
 MUCH = [[Text(["0123456789abcdef" * 64 + " "] * 4000)]]  # 4 MB

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.script import Usage
-from gateway.demo.server import ScriptedModel
+from aideator_gateway.scripted_model.script import Usage
+from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.support.gateways import Gateway, serving
 from tests.tasks.player import TaskPlayer
 from tests.tasks.small_task import SmallTask, small_tasks

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.demo.script import Reply, Text, ToolUse
+from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 from tests.engine.session import Session, arguments
 
 EDITOR = "str_replace_based_edit_tool"

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from gateway.demo.player import Request
-from gateway.demo.script import Hang, HttpError, Reply, Text, Wait
-from gateway.demo.server import ScriptedModel
+from aideator_gateway.scripted_model.player import Request
+from aideator_gateway.scripted_model.script import Hang, HttpError, Reply, Text, Wait
+from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.engine.module import creates
 from tests.support.collector import Collector
 from tests.support.gateways import Gateway, serving

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.script import Hang, Text
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Hang, Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
 
 KILL = os.environ.get("AIDEATOR_TEST_ENGINE_KILL")

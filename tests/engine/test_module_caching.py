@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.engine.module import Module, creates
 from tests.engine.session import ROOT, Session
 
@@ -69,7 +69,12 @@ def test_only_an_edit_of_the_module_is_an_edit_of_the_module(copy: Path) -> None
             return str(session.query(query)["moduleSource"]["digest"])
 
     before = digest()
-    for name in ("gateway/app.py", "tests/conftest.py", "docs/dagger.md", "Makefile"):
+    for name in (
+        "gateway/aideator_gateway/http/app.py",
+        "tests/conftest.py",
+        "docs/dagger.md",
+        "Makefile",
+    ):
         with (copy / name).open("a") as file:
             file.write("\n# Edited.\n")
     assert digest() == before

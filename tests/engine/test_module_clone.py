@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.engine.https_git import https_git
 from tests.engine.module import Module, creates
 from tests.engine.session import EngineError

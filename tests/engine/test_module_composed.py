@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.server import ScriptedModel
-from gateway.demo.standin import DemoPlayer
+from aideator_gateway.demo.standin import DemoPlayer
+from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.engine.session import ROOT
 
 pytestmark = [

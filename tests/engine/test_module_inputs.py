@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.engine.module import Module, creates
 from tests.engine.session import EngineError
 

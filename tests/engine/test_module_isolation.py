@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.engine.module import Module, creates
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]

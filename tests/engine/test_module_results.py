@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aideator.protocol import CompletedEvent, PatchEvent, parse_line
-from gateway.demo.script import HttpError, Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import HttpError, Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.engine.module import EDITOR, FIELDS, Module, creates
 from tests.support.repositories import apply_patch, git
 

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from gateway.demo.script import Reply, Text
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Reply, Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.engine.module import Module, creates
 from tests.engine.session import ROOT
 

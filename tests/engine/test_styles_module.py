@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from aideator.protocol import Styles
-from gateway.demo.script import Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.engine.module import Module
 from tests.engine.session import EngineError
 

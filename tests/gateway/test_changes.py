@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.demo.script import Hang, Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Hang, Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
 
 

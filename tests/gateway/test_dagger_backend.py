@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from aideator.protocol import AnyEvent, EndEvent, Limits, Task
-from gateway.backends.base import BackendError, RunSpec
-from gateway.backends.dagger import DaggerBackend
-from gateway.backends.dagger_query import explain
-from gateway.schemas import CheckResult
-from gateway.settings import Settings
+from aideator_gateway.backends.dagger.backend import DaggerBackend
+from aideator_gateway.backends.dagger.query import explain
+from aideator_gateway.runs.backend import BackendError, RunSpec
+from aideator_gateway.runs.model import CheckResult
+from aideator_gateway.settings import Settings
 from tests.support.gateways import Gateway, serving
 from tests.support.logs import end_line, event_line
 from tests.support.scripted_dagger import install

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from aideator.protocol import Limits
-from gateway.log import EventLog
-from gateway.schemas import NewRun
-from gateway.settings import SettingsError
-from gateway.store import Change, Entry, Store
+from aideator_gateway.runs.log import EventLog
+from aideator_gateway.runs.model import NewRun
+from aideator_gateway.runs.store import Change, Entry, Store
+from aideator_gateway.settings import SettingsError
 
 REQUEST = NewRun(github_url="https://github.com/user/repo", prompt="x", variations=2)
 

@@ -17,8 +17,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from gateway.openapi import document
-from gateway.routes import ROUTES
+from aideator_gateway.http.openapi import document
+from aideator_gateway.http.routes import ROUTES
 from tests.support.gateways import Gateway
 
 COPY = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -28,7 +28,7 @@ schema = schemathesis.openapi.from_dict(document())
 
 def test_the_copy_in_docs_is_current() -> None:
     assert json.loads(COPY.read_text()) == document(), (
-        "run: .venv/bin/python -m gateway.openapi > docs/openapi.json"
+        "run: .venv/bin/python -m aideator_gateway.http.openapi > docs/openapi.json"
     )
 
 

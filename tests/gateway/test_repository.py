@@ -2,8 +2,8 @@
 
 import pytest
 
-from gateway.errors import Problem
-from gateway.repository import DEFAULT_HOSTS, check_ref, check_url
+from aideator_gateway.runs.problems import Problem
+from aideator_gateway.runs.repository import DEFAULT_HOSTS, check_ref, check_url
 
 ACCEPTED = {
     "https://github.com/user/repo": "https://github.com/user/repo",
@@ -73,7 +73,7 @@ def test_public_hosts_are_accepted_in_one_spelling(url: str, spelling: str) -> N
 def test_everything_else_is_refused_and_the_field_named(url: str) -> None:
     with pytest.raises(Problem) as caught:
         check_url(url, allow_hosts=DEFAULT_HOSTS, allow_file=False)
-    assert caught.value.status == 422
+    assert caught.value.code == "invalid_request"
     assert caught.value.errors[0].field == "github_url"
 
 

@@ -12,7 +12,7 @@ import anthropic
 import httpx2
 import pytest
 
-from gateway.demo.script import (
+from aideator_gateway.scripted_model.script import (
     Block,
     Drop,
     EndBlock,
@@ -34,7 +34,7 @@ from gateway.demo.script import (
     Wait,
     tokens,
 )
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 
 MESSAGES: list[anthropic.types.MessageParam] = [{"role": "user", "content": "Say it."}]
 

@@ -15,8 +15,8 @@ from aideator.agent.patch import Patcher
 from aideator.agent.tools import ToolError, Tools
 from aideator.agent.workspace import Workspace
 from aideator.protocol import TextEvent, UsageEvent
-from gateway.demo.server import ScriptedModel
-from gateway.demo.standin import LABEL, MODEL, DemoPlayer
+from aideator_gateway.demo.standin import LABEL, MODEL, DemoPlayer
+from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.agent.sandbox import Sandbox
 from tests.support.repositories import FILES, git
 

@@ -14,10 +14,10 @@ import anthropic
 import httpx2
 import pytest
 
-from gateway.demo.connection import MAX_BODY_BYTES
-from gateway.demo.player import Request
-from gateway.demo.script import Hang, Reply, Text
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.connection import MAX_BODY_BYTES
+from aideator_gateway.scripted_model.player import Request
+from aideator_gateway.scripted_model.script import Hang, Reply, Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 
@@ -197,7 +197,11 @@ def test_a_port_that_is_taken_is_an_error_at_start(model: ScriptedModel) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_alone_it_runs_until_it_is_told_to_stop(number: signal.Signals) -> None:
-    code = "from gateway.demo import serve; serve(tokens_per_second=0)"
+    code = (
+        "from aideator_gateway.demo.standin import DemoPlayer\n"
+        "from aideator_gateway.scripted_model.standalone import serve\n"
+        "serve(DemoPlayer(0), 'Scripted demo')"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         line = process.stdout.readline().decode()

@@ -18,10 +18,19 @@ from aideator.protocol import (
     StopReason,
     TextEvent,
 )
-from gateway.demo import script
-from gateway.demo.playback import TranscriptPlayer
-from gateway.demo.script import Drop, HttpError, Reply, Stop, StreamError, Text, Thinking, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model import script
+from aideator_gateway.scripted_model.playback import TranscriptPlayer
+from aideator_gateway.scripted_model.script import (
+    Drop,
+    HttpError,
+    Reply,
+    Stop,
+    StreamError,
+    Text,
+    Thinking,
+    ToolUse,
+)
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.agent.sandbox import Outcome, Sandbox
 
 FILES = {"a.txt": "one\n"}

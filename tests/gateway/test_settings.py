@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import Settings, SettingsError, is_loopback
+from aideator_gateway.settings import Settings, SettingsError, is_loopback
 
 
 def test_flags_go_before_variables_and_variables_before_defaults() -> None:

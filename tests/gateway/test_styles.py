@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from aideator.protocol import Condition, Limits, Styles, VariationLimits
-from gateway.demo.script import Text, ToolUse
-from gateway.demo.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
 
 SHIPPED = ["smallest", "test-first", "thorough"]

@@ -12,10 +12,10 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from aideator.protocol import EndEvent, ErrorCode
-from gateway.backends import telemetry
-from gateway.backends.feed import Feed
-from gateway.backends.forward import LogForwarder
-from gateway.backends.telemetry import LogReceiver
+from aideator_gateway.backends.dagger import telemetry
+from aideator_gateway.backends.dagger.feed import Feed
+from aideator_gateway.backends.dagger.forward import LogForwarder
+from aideator_gateway.backends.dagger.telemetry import LogReceiver
 from tests.support.logs import STDERR, end_line, event_line, request
 
 Send = Callable[[ExportLogsServiceRequest], Coroutine[Any, Any, None]]

@@ -7,10 +7,10 @@ from typing import Self
 import httpx
 import pytest
 
-from gateway.backends import forward
-from gateway.backends.feed import Feed
-from gateway.backends.forward import LogForwarder
-from gateway.backends.telemetry import LogReceiver
+from aideator_gateway.backends.dagger import forward
+from aideator_gateway.backends.dagger.feed import Feed
+from aideator_gateway.backends.dagger.forward import LogForwarder
+from aideator_gateway.backends.dagger.telemetry import LogReceiver
 from tests.support.logs import event_line, request
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backends.lines import LineJoiner
+from aideator_gateway.backends.dagger.lines import LineJoiner
 
 LINE = st.binary(max_size=30).map(lambda rest: b"{" + rest.replace(b"\n", b"") + b"\n")
 

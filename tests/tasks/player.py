@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from gateway.demo.conversation import Conversation
-from gateway.demo.player import Request
-from gateway.demo.script import HttpError, Reply, Usage
+from aideator_gateway.scripted_model.conversation import Conversation
+from aideator_gateway.scripted_model.player import Request
+from aideator_gateway.scripted_model.script import HttpError, Reply, Usage
 from tests.tasks.small_task import SmallTask
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.backends.sandbox import bubblewrap_command, bubblewrap_problem
-from gateway.demo.script import Reply
+from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
+from aideator_gateway.scripted_model.script import Reply
 from tests.support.repositories import git
 
 CHECK_SECONDS = 60

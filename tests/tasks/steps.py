@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.demo.script import Reply, Text, ToolUse
+from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 
 EDITOR = "str_replace_based_edit_tool"
 

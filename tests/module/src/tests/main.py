@@ -11,9 +11,14 @@ IMAGE = "python:3.13-slim"
 PORT = 8080
 
 # All that the scripted model needs.
-FILES = ["gateway/__init__.py", "gateway/demo/**", "src/aideator/__init__.py",
-         "src/aideator/protocol/**"]  # fmt: skip
-SERVE = f"from gateway.demo.standalone import serve; serve('0.0.0.0', {PORT}, 500)"
+FILES = ["gateway/aideator_gateway/__init__.py",
+         "gateway/aideator_gateway/scripted_model/**", "gateway/aideator_gateway/demo/**",
+         "src/aideator/__init__.py", "src/aideator/protocol/**"]  # fmt: skip
+SERVE = f"""
+from aideator_gateway.demo.standin import DemoPlayer
+from aideator_gateway.scripted_model.standalone import serve
+serve(DemoPlayer(500), "Scripted demo", "0.0.0.0", {PORT})
+"""
 REQUIREMENTS = ["h11>=0.16,<1", "click>=8.2,<9", "pydantic>=2.11,<3"]
 
 
@@ -92,7 +97,7 @@ class Tests:
             .with_exec(["pip", "install", "--quiet", "--root-user-action=ignore", *REQUIREMENTS])
             .with_directory("/app", self.project)
             .with_workdir("/app")
-            .with_env_variable("PYTHONPATH", "/app:/app/src")
+            .with_env_variable("PYTHONPATH", "/app/gateway:/app/src")
             .with_exposed_port(PORT)
             .as_service(args=["python", "-c", SERVE])
         )

@@ -1,0 +1,51 @@
+"""Which backend a gateway uses."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from aideator_gateway.backends.dagger.backend import DaggerBackend
+from aideator_gateway.backends.dagger.engine import (
+    PROBE_SECONDS,
+    RUNNER_HOST,
+    Client,
+    find_client,
+    find_module,
+    running_engine,
+)
+from aideator_gateway.backends.dagger.session import DaggerSession
+from aideator_gateway.backends.local.backend import LocalBackend
+from aideator_gateway.runs.backend import Backend, BackendError
+from aideator_gateway.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+async def choose_backend(settings: Settings, environ: Mapping[str, str] | None = None) -> Backend:
+    """Return the backend that the settings name.
+
+    ``auto`` takes Dagger only where an engine answers within seconds. It looks, and
+    downloads, pulls and starts nothing. What it chose, and why, is in the log and in the
+    backend's readiness.
+    """
+    environ = os.environ if environ is None else environ
+    if settings.backend == "local":
+        return LocalBackend(settings)
+    if settings.backend == "dagger":
+        return DaggerBackend(settings, environ)
+    try:
+        client = await _answering(settings, environ)
+    except BackendError as error:
+        return LocalBackend(settings, why=f"chosen by auto: {error.message}")
+    return DaggerBackend(settings, client.environment, why="chosen by auto: an engine answers")
+
+
+async def _answering(settings: Settings, environ: Mapping[str, str]) -> Client:
+    find_module(settings.module)
+    client = find_client(environ)
+    host = await running_engine(client)
+    client = replace(client, environment={**client.environment, RUNNER_HOST: host})
+    session = await DaggerSession.open(client.command, client.environment, seconds=PROBE_SECONDS)
+    await session.aclose()
+    return client

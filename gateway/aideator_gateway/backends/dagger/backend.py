@@ -1,0 +1,287 @@
+"""Variations in containers of a Dagger engine: one query a run, events live over telemetry.
+
+One session is held for as long as it works. It is opened in the background, opened again
+when the engine was lost, and replaced when idle after a while, so that the engine can prune.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from aideator.protocol import ErrorCode
+from aideator_gateway.backends.dagger.engine import check_reachable, find_client, find_module
+from aideator_gateway.backends.dagger.feed import Feed
+from aideator_gateway.backends.dagger.forward import LogForwarder
+from aideator_gateway.backends.dagger.query import Id, Query
+from aideator_gateway.backends.dagger.run import ISOLATION, DaggerRun
+from aideator_gateway.backends.dagger.session import DaggerSession, EngineLostError, QueryError
+from aideator_gateway.backends.dagger.telemetry import LogReceiver
+from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
+from aideator_gateway.runs.model import Readiness
+from aideator_gateway.settings import Settings, is_loopback
+from aideator_gateway.waiting import unless
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 30.0
+START_ENGINE_SECONDS = 600.0
+"""How long the client may take that has to pull and start an engine first."""
+
+MODULE_SECONDS = 600.0
+"""How long an engine that has never seen the module may take to build it."""
+
+RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
+
+SESSION_RUNS = 100
+SESSION_SECONDS = 6 * 3600.0
+
+_MODEL_HOST = "model"
+"""The module's name, inside the containers, for a model server that is tunnelled to them."""
+
+
+class DaggerBackend:
+    """Runs the ``run_variations`` of the Dagger module.
+
+    Parameters
+    ----------
+    settings
+        The model's server and key, the module, and the data directory for what is fetched.
+    environ
+        Environment of the Dagger client, which finds the engine by it.
+    why
+        Why this backend was chosen, if there was a choice.
+    session_runs, session_seconds
+        After so many runs, or so long, a session is replaced as soon as nothing runs in it.
+    """
+
+    name = "dagger"
+
+    def __init__(
+        self,
+        settings: Settings,
+        environ: Mapping[str, str] | None = None,
+        *,
+        why: str = "",
+        session_runs: int = SESSION_RUNS,
+        session_seconds: float = SESSION_SECONDS,
+    ) -> None:
+        self._settings = settings
+        self._environ = dict(os.environ if environ is None else environ)
+        self._why = f"{why}; " if why else ""
+        self._session_runs = session_runs
+        self._session_seconds = session_seconds
+        self._work = settings.data_dir / "work"
+        self._receiver = LogReceiver(LogForwarder.of_environment(self._environ))
+        self._opened: _Opened | None = None
+        self._state = "the session with the engine is being opened"
+        self._attempt: asyncio.Future[_Opened] = asyncio.get_running_loop().create_future()
+        self._wanted = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen for events, and start to open a session."""
+        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+        await self._receiver.start()
+        self._keeper = asyncio.create_task(self._keep(), name="dagger session")
+
+    async def readiness(self) -> Readiness:
+        """Say whether a run could start now."""
+        return Readiness(
+            ready=self._opened is not None and not self._opened.session.lost.is_set(),
+            backend=self.name,
+            isolation=ISOLATION,
+            reason=self._why + self._state,
+            scripted=self._settings.scripted,
+            model=self._settings.model,
+        )
+
+    async def aclose(self) -> None:
+        """End the session and stop listening."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait([self._keeper])
+        await self._receiver.aclose()
+        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+
+    async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
+        """Carry out a run as one query."""
+        opened = await unless(stop, self._take())
+        if opened is None:
+            return
+        directory = self._work / spec.run_id
+        directory.mkdir(parents=True, mode=0o700)
+        try:
+            feed = Feed(spec.run_id, spec.variation_ids)
+            run = DaggerRun(
+                opened.session,
+                opened.access,
+                spec=spec,
+                sink=sink,
+                directory=directory,
+            )
+            with self._receiver.following(spec.run_id, feed):
+                await run.follow(feed, stop)
+        finally:
+            opened.active -= 1
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    async def _take(self) -> "_Opened":
+        """Return the open session for one more run; if there is none, try to open one now."""
+        opened = self._opened
+        if opened is None or not await opened.session.alive():
+            self._wanted.set()
+            opened = await asyncio.shield(self._attempt)
+        opened.runs += 1
+        opened.active += 1
+        return opened
+
+    async def _keep(self) -> None:
+        """Hold a session open for good."""
+        failures = 0
+        while True:
+            attempt = self._attempt
+            try:
+                opened = await self._open()
+            except Exception as error:  # noqa: BLE001 - whatever it was, the next try may work
+                reason = error if isinstance(error, BackendError) else _unexpected(error)
+                self._say(reason.message, logging.WARNING)
+                self._attempt = asyncio.get_running_loop().create_future()
+                attempt.set_exception(reason)
+                attempt.exception()  # so that asyncio does not miss a reader
+                await self._pause(RETRY_SECONDS[min(failures, len(RETRY_SECONDS) - 1)])
+                failures += 1
+                continue
+            failures = 0
+            try:
+                self._opened = opened
+                self._attempt = asyncio.get_running_loop().create_future()
+                attempt.set_result(opened)
+                self._say("a Dagger engine answers", logging.INFO)
+                while not self._is_over(opened):
+                    await opened.session.wait_lost(1.0)
+                if opened.session.lost.is_set():
+                    self._say("the Dagger engine does not answer any more", logging.WARNING)
+            finally:
+                self._opened = None
+                await opened.session.aclose()
+
+    def _is_over(self, opened: "_Opened") -> bool:
+        """Whether the engine is lost, or the session is old and nothing runs in it."""
+        age = time.monotonic() - opened.since
+        worn = opened.runs >= self._session_runs or age >= self._session_seconds
+        return opened.session.lost.is_set() or (worn and not opened.active)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless somebody wants a session now."""
+        self._wanted.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wanted.wait()
+        except TimeoutError:
+            pass
+
+    async def _open(self) -> "_Opened":
+        module = find_module(self._settings.module)
+        client = find_client(self._environ)
+        if client.runner_host:
+            await check_reachable(client.runner_host)
+        session = await DaggerSession.open(
+            client.command,
+            {**client.environment, **self._receiver.environment, **self._secrets()},
+            seconds=CONNECT_SECONDS if client.runner_host else START_ENGINE_SECONDS,
+        )
+        try:
+            self._say("the engine answers; the module is being loaded", logging.INFO)
+            async with asyncio.timeout(MODULE_SECONDS):
+                await self._serve(session, module)
+                return _Opened(session, await self._access(session))
+        except BaseException as error:
+            await session.aclose()
+            match error:
+                case QueryError() | EngineLostError():
+                    reason = f"The Dagger module at {module} cannot be loaded: {error}"
+                case TimeoutError():
+                    reason = f"The Dagger module was not loaded within {MODULE_SECONDS:.0f} s."
+                case _:
+                    raise
+            raise BackendError(ErrorCode.ENGINE_UNAVAILABLE, reason) from None
+
+    async def _serve(self, session: DaggerSession, module: str) -> None:
+        text = "query module($at: String!) { moduleSource(refString: $at) { asModule { serve } } }"
+        await session.query(text, {"at": module})
+
+    async def _access(self, session: DaggerSession) -> dict[str, Any]:
+        """Return the arguments of the module's object: how agents reach the model."""
+        settings = self._settings
+        access: dict[str, Any] = {
+            "model": settings.model,
+            "baseUrl": settings.base_url,
+            "editorTool": settings.editor_tool,
+        }
+        for argument, variable in (
+            ("apiKey", "ANTHROPIC_API_KEY"),
+            ("authToken", "ANTHROPIC_AUTH_TOKEN"),
+        ):
+            if variable in self._secrets():
+                text = "query key($uri: String!) { secret(uri: $uri) { id } }"
+                data = await session.query(text, {"uri": f"env://{variable}"})
+                access[argument] = Id(data["secret"]["id"])
+        url = urlsplit(settings.base_url or "")
+        if url.hostname and is_loopback(url.hostname):
+            port = url.port or (443 if url.scheme == "https" else 80)
+            access["baseUrl"] = _tunnelled(url, port)
+            access["modelService"] = await self._service(session, url.hostname, port)
+        # The engine makes the object once a session; better now than in the first run.
+        query = Query()
+        body = f"{{ {query.call('aideator', **access)} {{ id }} }}"
+        await session.query(query.text("model", body), query.variables)
+        return access
+
+    async def _service(self, session: DaggerSession, host: str, port: int) -> Id:
+        text = """query tunnel($host: String!, $port: Int!) {
+            host { service(host: $host, ports: [{frontend: $port, backend: $port}]) { id } }
+        }"""
+        data = await session.query(text, {"host": host, "port": port})
+        return Id(data["host"]["service"]["id"])
+
+    def _secrets(self) -> dict[str, str]:
+        """Return what only the client's process knows, and hands to agents as secrets."""
+        settings = self._settings
+        given = {
+            "ANTHROPIC_API_KEY": settings.api_key,
+            "ANTHROPIC_AUTH_TOKEN": settings.auth_token,
+        }
+        return {name: secret.get_secret_value() for name, secret in given.items() if secret}
+
+    def _say(self, state: str, level: int) -> None:
+        if state != self._state:
+            self._state = state
+            logger.log(level, "%s%s", self._why, state)
+
+
+class _Opened:
+    """An open session, and what was made in it for all runs."""
+
+    def __init__(self, session: DaggerSession, access: dict[str, Any]) -> None:
+        self.session = session
+        self.access = access
+        self.runs = 0
+        self.active = 0
+        self.since = time.monotonic()
+
+
+def _unexpected(error: Exception) -> BackendError:
+    logger.error("the session with the engine could not be opened", exc_info=error)
+    return BackendError(
+        ErrorCode.ENGINE_UNAVAILABLE,
+        f"The session with the Dagger engine failed: {type(error).__name__}: {error}",
+    )
+
+
+def _tunnelled(url: SplitResult, port: int) -> str:
+    return url._replace(netloc=f"{_MODEL_HOST}:{port}").geturl()

@@ -1,0 +1,146 @@
+"""The query that carries out a run in the Dagger module, and what its answer or error means."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from aideator.protocol import ErrorCode
+from aideator_gateway.runs.backend import BackendError, RunSpec
+from aideator_gateway.runs.model import CheckResult
+
+_CODES = (
+    (ErrorCode.REPOSITORY_EMPTY, r"repo: .* no commit yet"),
+    (ErrorCode.REPOSITORY_NOT_FOUND, r"repo: there is no repository"),
+    (ErrorCode.REPOSITORY_UNREACHABLE, r"repo: "),
+    (ErrorCode.REF_NOT_FOUND, r"ref: "),
+    (ErrorCode.MISSING_API_KEY, r"api_key: "),
+    (ErrorCode.BASE_IMAGE_UNSUPPORTED, r"base_image: "),
+    (ErrorCode.SETUP_FAILED, r"setup: "),
+    (ErrorCode.DISK_FULL, r".*no space left on device"),
+)
+"""How the module's errors start: with the name of the argument they are about."""
+
+_VARIATION = """
+variationId status errorCode message
+check { command exitCode seconds output passed }
+"""
+
+
+class Id(str):
+    """The engine's name of an object, as an argument."""
+
+    __slots__ = ()
+
+
+class Query:
+    """Text and variables of a GraphQL query."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, Any] = {}
+        self._declared: list[str] = []
+
+    def call(self, name: str, /, **arguments: Any) -> str:
+        """Return a field with those of its arguments that are not ``None``."""
+        given = [f"{k}: {self._value(v)}" for k, v in arguments.items() if v is not None]
+        return f"{name}({', '.join(given)})" if given else name
+
+    def text(self, name: str, body: str) -> str:
+        """Return the whole query; its name is what traces show it as."""
+        declared = f"({', '.join(self._declared)})" if self._declared else ""
+        return f"query {name}{declared} {body}"
+
+    def _value(self, value: Any) -> str:
+        match value:
+            case bool():
+                return "true" if value else "false"
+            case int() | float():
+                return repr(value)
+            case Id():
+                kind = "ID!"
+            case str():
+                kind = "String!"
+            case _:
+                kind = "[String!]!"
+        name = f"v{len(self.variables)}"
+        self.variables[name] = value
+        self._declared.append(f"${name}: {kind}")
+        return f"${name}"
+
+
+def run_query(
+    spec: RunSpec, access: dict[str, Any], source: Id | None
+) -> tuple[str, dict[str, Any]]:
+    """Return text and variables of the query that carries out a run.
+
+    Parameters
+    ----------
+    access
+        Arguments of the module's object that say how agents reach the model. They stay the
+        same for a session, so that the engine makes the object once.
+    source
+        The repository's tree, if the gateway has fetched it; else the module does.
+    """
+    query = Query()
+    run = query.call(
+        "runVariations",
+        prompt=spec.tasks[0].prompt,
+        repo=None if source else spec.url,
+        ref=None if source else spec.ref,
+        source=source,
+        keepIgnored=True if source else None,
+        variations=len(spec.tasks),
+        conditions=[condition.model_dump_json(exclude_none=True) for condition in spec.conditions],
+        limits=spec.limits.model_dump_json(),
+        runId=spec.run_id,
+        check=spec.check,
+        events="json",
+    )
+    aideator = query.call("aideator", **access)
+    body = f"{{ {aideator} {{ {run} {{ id commit variations {{ {_VARIATION} }} }} }} }}"
+    return query.text(spec.run_id, body), query.variables
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the query said about a run."""
+
+    id: Id
+    commit: str | None
+    variations: dict[int, dict[str, Any]]
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> "Answer":
+        """Read the query's data."""
+        run = data["aideator"]["runVariations"]
+        return cls(Id(run["id"]), run["commit"], {v["variationId"]: v for v in run["variations"]})
+
+    def checks(self) -> dict[int, CheckResult]:
+        """Return what the check said about each variation, if one was asked for."""
+        return {
+            number: CheckResult(
+                command=check["command"],
+                exit_code=check["exitCode"],
+                seconds=check["seconds"],
+                output=check["output"],
+                passed=check["passed"],
+            )
+            for number, told in self.variations.items()
+            if (check := told["check"])
+        }
+
+    def failure(self, variation_id: int) -> BackendError:
+        """Return why a variation that did not speak for itself has failed."""
+        told = self.variations.get(variation_id, {})
+        try:
+            code = ErrorCode(told.get("errorCode") or "")
+        except ValueError:
+            code = ErrorCode.AGENT_CRASHED
+        message = told.get("message") or "The agent ended without saying how it went."
+        return BackendError(code, message)
+
+
+def explain(message: str) -> BackendError:
+    """Return what an error of the module means for the whole run."""
+    message = message.removeprefix("FunctionError: ")
+    found = (code for code, start in _CODES if re.match(start, message, re.DOTALL))
+    return BackendError(next(found, ErrorCode.SANDBOX_FAILED), message)

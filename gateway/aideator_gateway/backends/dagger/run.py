@@ -1,0 +1,162 @@
+"""One run in the Dagger module: a query, the events that come live, and what they leave open."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from aideator.protocol import ErrorCode
+from aideator_gateway.backends.dagger.feed import Feed
+from aideator_gateway.backends.dagger.query import Answer, Id, explain, run_query
+from aideator_gateway.backends.dagger.session import DaggerSession, EngineLostError, QueryError
+from aideator_gateway.backends.git import fetch_commit
+from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
+from aideator_gateway.waiting import unless
+
+logger = logging.getLogger(__name__)
+
+LATE_SECONDS = 1.5
+"""How long events may still be on their way once the query has answered."""
+
+SPARE_SECONDS = 1800.0
+"""What fetching, set-up and checks may take beside the agents' own time."""
+
+ISOLATION = "dagger"
+
+
+class DaggerRun:
+    """Carries out one run.
+
+    Parameters
+    ----------
+    session
+        Where; the module is served there.
+    access
+        Arguments of the module's object: how agents reach the model.
+    spec
+        What is to be done.
+    sink
+        Where it is told how it goes.
+    directory
+        An empty directory of the run's own, for what is fetched and what comes back.
+    """
+
+    def __init__(
+        self,
+        session: DaggerSession,
+        access: dict[str, Any],
+        *,
+        spec: RunSpec,
+        sink: Sink,
+        directory: Path,
+    ) -> None:
+        self._session = session
+        self._access = access
+        self._spec = spec
+        self._sink = sink
+        self._directory = directory
+
+    async def follow(self, feed: Feed, stop: asyncio.Event) -> None:
+        """Carry the run out, and deliver what ``feed`` is given meanwhile.
+
+        Raises
+        ------
+        BackendError
+            If the run as a whole could not be carried out, or the engine went away.
+        """
+        work = asyncio.create_task(self._carry_out(feed, stop))
+        work.add_done_callback(lambda _: feed.close())
+        try:
+            async for event in feed:
+                await self._sink.event(event)
+        finally:
+            work.cancel()
+            await asyncio.wait([work])
+        if answer := work.result():
+            for number in sorted(feed.running):
+                await self._sink.failed(number, answer.failure(number))
+            for number, check in answer.checks().items():
+                await self._sink.checked(number, check)
+
+    async def _carry_out(self, feed: Feed, stop: asyncio.Event) -> Answer | None:
+        answer = await unless(stop, self._ask())
+        if answer is None:
+            return None
+        await feed.wait_ended(LATE_SECONDS)
+        if feed.running:
+            await self._fill(feed, answer)
+            feed.skip_gaps()
+        return answer
+
+    async def _ask(self) -> Answer:
+        """Ask the module; cancelling it stops the containers."""
+        seconds = self._spec.max_seconds + SPARE_SECONDS
+        early = None
+        try:
+            async with asyncio.timeout(seconds):
+                source = await self._source()
+                if source is None:
+                    early = asyncio.create_task(self._tell_commit())
+                text, variables = run_query(self._spec, self._access, source)
+                answer = Answer.of(await self._session.query(text, variables))
+        except TimeoutError:
+            raise BackendError(
+                ErrorCode.TIMED_OUT, f"The engine did not finish the run within {seconds:.0f} s."
+            ) from None
+        except QueryError as error:
+            # A client whose engine is gone may put it in the words of a query's error.
+            raise explain(str(error)) if await self._session.alive() else _lost(error) from None
+        except EngineLostError as error:
+            raise _lost(error) from None
+        finally:
+            if early is not None:
+                early.cancel()
+                await asyncio.wait([early])
+        if answer.commit:
+            await self._sink.prepared(commit=answer.commit, isolation=ISOLATION)
+        return answer
+
+    async def _source(self) -> Id | None:
+        """Fetch a repository of this machine, which the engine cannot see."""
+        if not self._spec.url.startswith("file:"):
+            return None
+        tree = self._directory / "repo"
+        commit = await fetch_commit(
+            self._spec.url, self._spec.ref, git_dir=self._directory / "git", tree=tree
+        )
+        await self._sink.prepared(commit=commit, isolation=ISOLATION)
+        text = "query repository($path: String!) { host { directory(path: $path) { id } } }"
+        data = await self._session.query(text, {"path": str(tree)})
+        return Id(data["host"]["directory"]["id"])
+
+    async def _tell_commit(self) -> None:
+        """Tell the commit while the module is still at work; its answer has the last word."""
+        text = """query commit($url: String!, $ref: String!) {
+            git(url: $url) { ref(name: $ref) { commit } }
+        }"""
+        asked = {"url": self._spec.url, "ref": self._spec.ref or "HEAD"}
+        # What is wrong with the repository is for the module to say.
+        with suppress(QueryError, EngineLostError):
+            data = await self._session.query(text, asked)
+            await self._sink.prepared(commit=data["git"]["ref"]["commit"], isolation=ISOLATION)
+
+    async def _fill(self, feed: Feed, answer: Answer) -> None:
+        """Take what did not come live from the transcripts, which leave the engine as bytes."""
+        logger.info("run %s: events are missing; the transcripts are read", self._spec.run_id)
+        results = self._directory / "results"
+        text = """query transcripts($id: ID!, $path: String!) {
+            node(id: $id) { ... on AideatorRun { export { export(path: $path) } } }
+        }"""
+        try:
+            await self._session.query(text, {"id": answer.id, "path": str(results)})
+        except (QueryError, EngineLostError) as error:
+            logger.warning("run %s: no transcripts: %s", self._spec.run_id, error)
+        for number in sorted(feed.running):
+            await feed.fill(number, results / f"variation-{number}" / "transcript.jsonl")
+
+
+def _lost(error: Exception) -> BackendError:
+    return BackendError(
+        ErrorCode.ENGINE_LOST, f"The Dagger engine went away during the run: {error}."
+    )

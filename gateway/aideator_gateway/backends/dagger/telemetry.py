@@ -1,0 +1,205 @@
+"""Live events out of a Dagger engine, which exports what containers print as OpenTelemetry logs.
+
+The client that holds the engine's session sends them here: OTLP over HTTP, protobuf, on a
+loopback port, under a path nobody can guess. A log record is a chunk of what one process
+printed to one stream, not a line; the same text may come again under other spans. So lines
+are put together for each span and stream, those that are events go to the run they name,
+and everything else is let go.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import zlib
+from collections.abc import Iterator, Mapping
+
+import uvicorn
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # has no stubs
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from aideator.protocol import parse_line
+from aideator_gateway.backends.dagger.feed import Feed
+from aideator_gateway.backends.dagger.forward import LogForwarder
+from aideator_gateway.backends.dagger.lines import LineJoiner
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+"""Longest request that is taken, in bytes, before and after decompression."""
+
+_STREAM = "stdio.stream"
+_EOF = "stdio.eof"
+
+
+class LogReceiver:
+    """Receives the logs of engine sessions and hands events to the runs that they name.
+
+    Parameters
+    ----------
+    forwarder
+        Passes every request on to the user's own collector; ``None`` if there is none.
+    """
+
+    def __init__(self, forwarder: LogForwarder | None = None) -> None:
+        self._path = f"/v1/logs/{secrets.token_urlsafe(32)}"
+        self._forwarder = forwarder
+        self._joiner = LineJoiner()
+        self._feeds: dict[str, Feed] = {}
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._port = 0
+
+    @property
+    def endpoint(self) -> str:
+        """The URL that logs are to be sent to; known once started. It is a secret."""
+        return f"http://127.0.0.1:{self._port}{self._path}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What makes a Dagger client send its session's logs here."""
+        return {
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": self.endpoint,
+            "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL": "http/protobuf",
+        }
+
+    async def start(self) -> None:
+        """Listen on a free loopback port."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._port = listener.getsockname()[1]
+        app = Starlette(routes=[Route(self._path, self._receive, methods=["POST"])])
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                log_level=logging.WARNING,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self._serving = asyncio.create_task(
+            self._server.serve(sockets=[listener]), name="log receiver"
+        )
+        if self._forwarder is not None:
+            self._forwarder.start()
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.wait([self._serving])
+        if self._forwarder is not None:
+            await self._forwarder.aclose()
+
+    @contextlib.contextmanager
+    def following(self, run_id: str, feed: Feed) -> Iterator[None]:
+        """Hand the events of a run to ``feed`` while the block runs."""
+        self._feeds[run_id] = feed
+        try:
+            yield
+        finally:
+            del self._feeds[run_id]
+
+    async def _receive(self, request: Request) -> Response:
+        try:
+            body = await _read(request)
+            message = ExportLogsServiceRequest.FromString(
+                _decoded(body, request.headers.get("content-encoding", "identity"))
+            )
+        except _Refusal as refusal:
+            return Response(str(refusal), refusal.status)
+        except DecodeError:
+            return Response("This is no OTLP logs request in protobuf.", 400)
+        if self._forwarder is not None:
+            self._forwarder.forward(body, request.headers)
+        self.take(message)
+        # An empty ExportLogsServiceResponse has no bytes.
+        return Response(b"", media_type="application/x-protobuf")
+
+    def take(self, message: ExportLogsServiceRequest) -> None:
+        """Hand on the events in a message."""
+        for resource in message.resource_logs:
+            for scope in resource.scope_logs:
+                for record in scope.log_records:
+                    self._take_record(record)
+
+    def _take_record(self, record: LogRecord) -> None:
+        stream = 0
+        ended = False
+        for attribute in record.attributes:
+            if attribute.key == _STREAM:
+                stream = attribute.value.int_value
+            elif attribute.key == _EOF:
+                ended = attribute.value.bool_value
+        writer = (record.trace_id, record.span_id, stream)
+        for line in self._joiner.add(writer, _text(record)):
+            self._take_line(line)
+        if ended:
+            self._joiner.forget(writer)
+
+    def _take_line(self, line: bytes) -> None:
+        event = parse_line(line) if b'"aideator"' in line else None
+        feed = self._feeds.get(event.run) if event is not None else None
+        if event is not None and feed is not None:
+            feed.add(event, len(line))
+
+
+class _Server(uvicorn.Server):
+    """A server inside another one's event loop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the server whose process this is."""
+        yield
+
+
+class _Refusal(Exception):  # noqa: N818 - an answer to one request, not an error of ours
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+_TOO_LARGE = _Refusal(413, f"At most {MAX_BODY_BYTES} bytes are taken.")
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise _TOO_LARGE
+    return bytes(body)
+
+
+def _decoded(body: bytes, encoding: str) -> bytes:
+    if encoding == "identity":
+        return body
+    if encoding != "gzip":
+        raise _Refusal(415, f"Content-Encoding {encoding!r} is not known; use gzip or none.")
+    expander = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        text = expander.decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        raise _Refusal(400, "The body is not gzip.") from None
+    if len(text) > MAX_BODY_BYTES:
+        raise _TOO_LARGE
+    if not expander.eof:
+        raise _Refusal(400, "The body ends in the middle of its gzip stream.")
+    return text
+
+
+def _text(record: LogRecord) -> bytes:
+    match record.body.WhichOneof("value"):
+        case "string_value":
+            return record.body.string_value.encode()
+        case "bytes_value":
+            return record.body.bytes_value
+    return b""

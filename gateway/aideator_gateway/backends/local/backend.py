@@ -1,0 +1,239 @@
+"""Variations as processes on this machine: one fetch a run, a fresh copy a variation."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from aideator.protocol import MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
+from aideator_gateway.backends.git import fetch_commit, network_environment
+from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
+from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
+from aideator_gateway.runs.model import Readiness
+from aideator_gateway.settings import Settings
+from aideator_gateway.waiting import unless
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 1.0
+"""How long an agent that was told to stop may take to hand over its patch."""
+
+GRACE_SECONDS = 60.0
+"""How long past its own time limit an agent may go on before it is killed."""
+
+
+class LocalBackend:
+    """Runs the agent program in local sandboxes.
+
+    Parameters
+    ----------
+    settings
+        The model's server and key, and the data directory that sandboxes are made in.
+    why
+        Why this backend was chosen, if there was a choice.
+    """
+
+    name = "local"
+
+    def __init__(self, settings: Settings, *, why: str = "") -> None:
+        self._settings = settings
+        self._why = f"{why}; " if why else ""
+        self._work = settings.data_dir / "work"
+        self._bubblewrap = False
+        self._reason = ""
+
+    @property
+    def isolation(self) -> str:
+        """``bubblewrap`` or ``process``."""
+        return "bubblewrap" if self._bubblewrap else "process"
+
+    async def start(self) -> None:
+        """Find out what can keep agents apart, and clear what an earlier gateway left."""
+        problem = await bubblewrap_problem()
+        self._bubblewrap = problem is None
+        self._reason = self._why + (problem or "bubblewrap works")
+        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+        if problem:
+            logger.warning(
+                "%s: agents run as plain processes with resource limits and can read "
+                "what this user can read",
+                problem,
+            )
+
+    async def readiness(self) -> Readiness:
+        """Say whether a run could start now."""
+        git = shutil.which("git") is not None
+        return Readiness(
+            ready=git,
+            backend=self.name,
+            isolation=self.isolation,
+            reason=self._reason if git else "git is not installed, or not on PATH",
+            scripted=self._settings.scripted,
+            model=self._settings.model,
+        )
+
+    async def aclose(self) -> None:
+        """Remove the directory of sandboxes."""
+        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+
+    async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
+        """Fetch the repository once and run all variations side by side."""
+        directory = self._work / spec.run_id
+        directory.mkdir(parents=True, mode=0o700)
+        try:
+            base = directory / "base"
+            commit = await unless(
+                stop,
+                fetch_commit(spec.url, spec.ref, git_dir=base / "git", tree=base / "repo"),
+            )
+            if commit is None:
+                return
+            await sink.prepared(commit=commit, isolation=self.isolation)
+            async with asyncio.TaskGroup() as group:
+                for number in spec.variation_ids:
+                    group.create_task(self._variation(spec, number, directory, sink, stop))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    async def _variation(
+        self, spec: RunSpec, number: int, directory: Path, sink: Sink, stop: asyncio.Event
+    ) -> None:
+        try:
+            sandbox = await self._sandbox(spec, number, directory)
+            await self._agent(spec, number, sandbox, sink, stop)
+        except BackendError as error:
+            await sink.failed(number, error)
+        except OSError as error:
+            logger.exception("variation %s of %s failed", number, spec.run_id)
+            await sink.failed(number, BackendError(ErrorCode.SANDBOX_FAILED, str(error)))
+        finally:
+            await asyncio.to_thread(shutil.rmtree, directory / f"v{number}", ignore_errors=True)
+
+    async def _sandbox(self, spec: RunSpec, number: int, directory: Path) -> Path:
+        """Make a variation's own directory: repository, git, home, temp, output, task."""
+        sandbox = directory / f"v{number}"
+        copy = await asyncio.create_subprocess_exec(
+            "cp", "-a", str(directory / "base"), str(sandbox),
+            stderr=asyncio.subprocess.PIPE,
+            # Else Ctrl-C at a terminal would reach it, and look like a failure.
+            start_new_session=True,
+        )  # fmt: skip
+        _, stderr = await copy.communicate()
+        if copy.returncode != 0:
+            said = stderr.decode(errors="replace").strip()
+            full = "No space left" in said
+            raise BackendError(
+                ErrorCode.DISK_FULL if full else ErrorCode.SANDBOX_FAILED,
+                f"The repository could not be copied: {said}",
+            )
+        for name in ("home", "tmp", "out"):
+            (sandbox / name).mkdir()
+        (sandbox / "task.json").write_text(spec.task(number).model_dump_json())
+        return sandbox
+
+    async def _agent(
+        self, spec: RunSpec, number: int, sandbox: Path, sink: Sink, stop: asyncio.Event
+    ) -> None:
+        words = [
+            sys.executable,
+            # Isolated: nothing in the repository or the environment can become a module.
+            "-I", "-m", "aideator.agent",
+            "--task", str(sandbox / "task.json"),
+            "--workspace", str(sandbox / "repo"),
+            "--git-dir", str(sandbox / "git"),
+            "--output", str(sandbox / "out"),
+            "--events", "json",
+            "--watch-stdin",
+        ]  # fmt: skip
+        if self._bubblewrap:
+            words = [*bubblewrap_command(sandbox), *words]
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            cwd=sandbox,
+            env=self._environment(spec.run_id, number, sandbox),
+            # Kept open while the agent may work: its end tells the agent to stop, also
+            # when the gateway dies without a word.
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            limit=MAX_LINE_BYTES,
+            start_new_session=True,
+        )
+        assert process.stdin and process.stdout and process.stderr  # noqa: S101 - they are pipes
+        noise = asyncio.create_task(_tail(process.stderr))
+        stopper = asyncio.create_task(_stop(process, stop))
+        ended = False
+        try:
+            async with asyncio.timeout(spec.task(number).limits.max_seconds + GRACE_SECONDS):
+                async for line in process.stdout:
+                    event = parse_line(line)
+                    if event is not None and event.variation == number:
+                        await sink.event(event)
+                        ended = ended or isinstance(event, EndEvent)
+                code = await process.wait()
+        except TimeoutError:
+            raise BackendError(
+                ErrorCode.TIMED_OUT, "The agent did not end by itself and was killed."
+            ) from None
+        except ValueError:
+            raise BackendError(
+                ErrorCode.AGENT_CRASHED, f"The agent wrote a line over {MAX_LINE_BYTES} bytes."
+            ) from None
+        finally:
+            stopper.cancel()
+            _kill(process)
+            await process.wait()
+            said = await noise
+        if not ended and not stop.is_set():
+            raise BackendError(ErrorCode.AGENT_CRASHED, self._scrub(_crash(code, said)))
+
+    def _environment(self, run_id: str, number: int, sandbox: Path) -> dict[str, str]:
+        environment = {
+            **network_environment(os.environ),
+            "HOME": str(sandbox / "home"),
+            "TMPDIR": str(sandbox / "tmp"),
+            "AIDEATOR_RUN_ID": run_id,
+            "AIDEATOR_VARIATION_ID": str(number),
+            "AIDEATOR_ATTEMPT": "1",
+        }
+        if self._settings.api_key:
+            environment["ANTHROPIC_API_KEY"] = self._settings.api_key.get_secret_value()
+        if self._settings.auth_token:
+            environment["ANTHROPIC_AUTH_TOKEN"] = self._settings.auth_token.get_secret_value()
+        return environment
+
+    def _scrub(self, text: str) -> str:
+        for secret in (self._settings.api_key, self._settings.auth_token):
+            if secret:
+                text = text.replace(secret.get_secret_value(), "***")
+        return text
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _stop(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
+    await stop.wait()
+    if process.stdin:
+        process.stdin.close()
+    await asyncio.sleep(STOP_SECONDS)
+    _kill(process)
+
+
+async def _tail(stream: asyncio.StreamReader, keep: int = 4000) -> str:
+    kept = b""
+    while chunk := await stream.read(65536):
+        kept = (kept + chunk)[-keep:]
+    return kept.decode(errors="replace").strip()
+
+
+def _crash(code: int, said: str) -> str:
+    how = f"was killed by signal {-code}" if code < 0 else f"exited with status {code}"
+    last = said.splitlines()[-1] if said else "it said nothing"
+    return f"The agent {how}: {last}"

@@ -1,0 +1,66 @@
+"""The ``aideator`` command: a client of the HTTP API, and the server itself."""
+
+import atexit
+import contextlib
+import gc
+import os
+import sys
+from io import TextIOWrapper
+
+import click
+
+from aideator_gateway.command.cli.config import completion, config
+from aideator_gateway.command.cli.connect import LeftAtOnce
+from aideator_gateway.command.cli.decide import apply, cancel, select
+from aideator_gateway.command.cli.exits import CANCELLED, FAILED, USAGE
+from aideator_gateway.command.cli.replay import replay
+from aideator_gateway.command.cli.results import list_runs, show
+from aideator_gateway.command.cli.run import demo, run
+from aideator_gateway.command.cli.serve import scripted_model, serve
+from aideator_gateway.command.client import ApiError
+from aideator_gateway.settings import SettingsError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="aideator")
+def cli() -> None:
+    """Run one prompt on one Git repository in N isolated attempts and keep the best patch.
+
+    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 130 cancelled with Ctrl-C.
+    """
+
+
+for command in (
+    run, demo, list_runs, show, replay, select, apply, cancel, serve, scripted_model, config,
+    completion,
+):  # fmt: skip
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command; an error is one line."""
+    # The interpreter's last search for garbage is a quarter of a second of waiting for nothing.
+    atexit.register(gc.freeze)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a character must not end a run.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(CANCELLED)
+    except LeftAtOnce:
+        click.echo("Left at once: what still ran is ended as interrupted.", err=True)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        # Threads of the gateway in this process must not hold up who wants to leave.
+        os._exit(CANCELLED)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(USAGE)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(FAILED)
+    except (SettingsError, ApiError) as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(FAILED)

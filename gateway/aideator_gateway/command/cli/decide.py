@@ -1,0 +1,103 @@
+"""``select``, ``apply`` and ``cancel``: what a person does about a run."""
+
+from pathlib import Path
+
+import click
+
+from aideator.protocol import Status
+from aideator_gateway.command.cli.checkout import Checkout
+from aideator_gateway.command.cli.connect import for_reading, running
+from aideator_gateway.command.cli.lookup import complete, find_run, words_of
+from aideator_gateway.command.cli.options import settings_options
+from aideator_gateway.command.cli.results import variation_of, winner_of
+from aideator_gateway.command.terminal.text import patch_size
+from aideator_gateway.settings import Settings
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="[RUN] N", shell_complete=complete)
+@click.option("--reason", help="Why this one; kept with the choice.")
+@settings_options("data_dir")
+def select(words: tuple[str, ...], reason: str | None, data_dir: Path | None) -> None:
+    """Record variation N as the winner of a run.
+
+    RUN is a run's id or the start of one; without it, the newest run. Selecting again
+    replaces the winner; earlier choices are kept in the run's history.
+    """
+    word, number = words_of(words)
+    if number is None:
+        raise click.UsageError("Say which variation wins: aideator select [RUN] N.")
+    with for_reading(Settings.load({"data_dir": data_dir})) as client:
+        run = find_run(client, word)
+        client.select(run.run_id, number, reason)
+    click.echo(f"Winner: variation {number}, recorded for {run.run_id}.")
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[RUN] [N]", shell_complete=complete)
+@click.option(
+    "--into", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path(),
+    metavar="DIR", help="Checkout to change. [default: the current one]",
+)  # fmt: skip
+@click.option(
+    "--3way", "three_way", is_flag=True,
+    help="Merge where the patch does not fit; may leave conflicts to resolve.",
+)  # fmt: skip
+@settings_options("data_dir")
+def apply(words: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | None) -> None:
+    """Put the winner of a run, or variation N, into this checkout with git apply.
+
+    Everything is applied or nothing. Changes that are not committed are never mixed with the
+    patch: a checkout that has some is refused. Nothing is committed.
+    """
+    word, number = words_of(words)
+    checkout = Checkout(into)
+    with for_reading(Settings.load({"data_dir": data_dir})) as client:
+        run = find_run(client, word)
+        variation = variation_of(run, number or winner_of(run))
+        who = f"variation {variation.variation_id} of {run.run_id}"
+        if variation.patch is not None and not variation.patch.files:
+            raise click.ClickException(f"{who} changed nothing, so there is nothing to apply.")
+        patch = client.patch(run.run_id, variation.variation_id)
+    if run.commit and not checkout.has_commit(run.commit):
+        raise click.ClickException(
+            f"{checkout.top} does not have commit {run.commit[:12]}, which the run started from: "
+            f"change to the right checkout, or get it with git fetch origin {run.commit}."
+        )
+    if checkout.changes(untracked=False):
+        raise click.ClickException(
+            f"{checkout.top} has changes that are not committed: commit them, or put them aside "
+            "with git stash, then apply again."
+        )
+    if reason := checkout.apply(patch, three_way=three_way):
+        remedy = (
+            "resolve what git status shows, or undo with git reset --hard."
+            if checkout.changes(untracked=False)
+            else f"check out {run.commit and run.commit[:12]}, or merge with --3way."
+        )
+        raise click.ClickException(f"{who} was not applied cleanly ({reason}): {remedy}")
+    if variation.status is not Status.COMPLETED:
+        click.echo(f"Note: {who} is {variation.status}; this is what it had by then.", err=True)
+    click.echo(
+        f"Applied {who} to {checkout.top}: {patch_size(variation.patch)}.\n"
+        "Nothing is committed: git status shows it."
+    )
+
+
+@click.command()
+@click.argument("run", required=False, shell_complete=complete)
+@settings_options("data_dir")
+def cancel(run: str | None, data_dir: Path | None) -> None:
+    """Cancel a run of a gateway on this machine; without RUN, the newest that still runs."""
+    with running(Settings.load({"data_dir": data_dir})) as client:
+        if run is None:
+            active = next((found for found in client.runs() if not found.status.ended), None)
+            if active is None:
+                raise click.ClickException("No run is active.")
+        else:
+            active = find_run(client, run)
+        if active.status.ended:
+            click.echo(f"{active.run_id} had ended already: it is {active.status}.")
+            return
+        ended = client.cancel(active.run_id)
+    click.echo(f"{ended.run_id} is {ended.status}.")

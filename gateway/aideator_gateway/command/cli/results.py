@@ -1,0 +1,147 @@
+"""``list`` and ``show``: what happened."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from aideator_gateway.command.cli.causes import causes
+from aideator_gateway.command.cli.connect import for_reading
+from aideator_gateway.command.cli.lookup import complete, find_run, words_of
+from aideator_gateway.command.cli.options import json_option, settings_options
+from aideator_gateway.command.cli.output import console
+from aideator_gateway.command.client import Client
+from aideator_gateway.command.terminal import patches
+from aideator_gateway.command.terminal.pane import STYLES
+from aideator_gateway.command.terminal.tables import (
+    model_line,
+    runs_table,
+    status_line,
+    title_line,
+    variations_table,
+)
+from aideator_gateway.command.terminal.text import printable
+from aideator_gateway.runs.model import Run, Variation
+from aideator_gateway.settings import Settings
+
+
+@click.command("list")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True,
+              help="Most runs to list.")  # fmt: skip
+@json_option
+@settings_options("data_dir")
+def list_runs(limit: int, as_json: bool, data_dir: Path | None) -> None:
+    """List runs, newest first."""
+    with for_reading(Settings.load({"data_dir": data_dir})) as client:
+        runs = client.runs(limit)
+    if as_json:
+        click.echo(json.dumps([run.model_dump(mode="json") for run in runs]))
+    elif runs:
+        console().print(runs_table(runs))
+    else:
+        click.echo("There are no runs yet: aideator run starts one.", err=True)
+
+
+@click.command()
+@click.argument("words", nargs=-1, metavar="[RUN] [N]", shell_complete=complete)
+@click.option("--patch", "only_patch", is_flag=True, help="Print the patch alone, to the byte.")
+@click.option("--transcript", is_flag=True, help="Print the transcript alone, JSON lines.")
+@json_option
+@settings_options("data_dir")
+def show(
+    words: tuple[str, ...],
+    only_patch: bool,
+    transcript: bool,
+    as_json: bool,
+    data_dir: Path | None,
+) -> None:
+    """Show how a run went, or variation N of it with its patch.
+
+    RUN is a run's id or the start of one; without it, or as "latest", the newest run. --patch
+    and --transcript take the winner where N is left out.
+    """
+    if only_patch + transcript + as_json > 1:
+        raise click.UsageError("Use one of --patch, --transcript and --json.")
+    word, number = words_of(words)
+    with for_reading(Settings.load({"data_dir": data_dir})) as client:
+        run = find_run(client, word)
+        if only_patch:
+            patches.show(console(), client.patch(run.run_id, number or winner_of(run)))
+        elif transcript:
+            lines = client.transcript(run.run_id, number or winner_of(run))
+            sys.stdout.buffer.write(lines)
+        elif as_json:
+            shown = run if number is None else variation_of(run, number)
+            click.echo(json.dumps(shown.model_dump(mode="json")))
+        elif number is None:
+            _show_run(console(), run)
+        else:
+            _show_variation(console(), client, run, variation_of(run, number))
+
+
+def winner_of(run: Run) -> int:
+    """Return the winner's number.
+
+    Raises
+    ------
+    click.ClickException
+        If none is recorded.
+    """
+    if run.winning_variation_id is None:
+        raise click.ClickException(
+            f"{run.run_id} has no winner: give a variation, or record one with "
+            f"aideator select {run.run_id} N."
+        )
+    return run.winning_variation_id
+
+
+def variation_of(run: Run, number: int) -> Variation:
+    """Return a variation.
+
+    Raises
+    ------
+    click.ClickException
+        If the run has none of this number.
+    """
+    for variation in run.variations:
+        if variation.variation_id == number:
+            return variation
+    raise click.ClickException(f"{run.run_id} has variations 1 to {len(run.variations)}.")
+
+
+def _show_run(out: Console, run: Run) -> None:
+    out.print(title_line(run))
+    out.print(status_line(run), style=STYLES[run.status])
+    out.print(model_line(run), style="dim")
+    out.print(printable(run.prompt))
+    out.print()
+    out.print(variations_table(run))
+    for cause in causes(run):
+        out.print(Text(cause, style="red"))
+    if run.selections:
+        choice = run.selections[-1]
+        reason = f": {printable(choice.reason)}" if choice.reason else ""
+        out.print()
+        out.print(f"Winner: variation {choice.variation_id}{reason}")
+
+
+def _show_variation(out: Console, client: Client, run: Run, variation: Variation) -> None:
+    alone = run.model_copy(update={"variations": [variation], "code": None})
+    out.print(title_line(run))
+    out.print(model_line(alone), style="dim")
+    for key, value in variation.condition.details().items():
+        out.print(f"{key}: {printable(value)}", style="dim")
+    out.print()
+    out.print(variations_table(alone))
+    for cause in causes(alone):
+        out.print(Text(cause, style="red"))
+    if variation.summary:
+        out.print()
+        out.print(printable(variation.summary))
+    if variation.patch and not variation.patch.truncated:
+        out.print()
+        out.print(patches.heading(variation))
+        patches.show(out, client.patch(run.run_id, variation.variation_id))

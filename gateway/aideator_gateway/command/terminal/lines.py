@@ -1,0 +1,106 @@
+"""A run as lines that say whose they are, for narrow terminals and for pipes."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.text import Text
+
+from aideator_gateway.command.terminal.events import VariationEvent, describe, is_speech
+from aideator_gateway.command.terminal.text import colour, printable
+from aideator_gateway.http.sse import Failure, Message
+from aideator_gateway.runs.model import Variation
+
+PIPED_WIDTH = 100
+"""Most characters of running text in one line where there is no terminal to say."""
+
+
+class Lines:
+    """Shows events as lines, each with the number of its variation.
+
+    Parameters
+    ----------
+    console
+        Where to.
+    variations
+        Whose events come.
+    scripted
+        Whether their model is the scripted demo.
+    """
+
+    def __init__(
+        self, console: Console, variations: Sequence[Variation], *, scripted: bool
+    ) -> None:
+        self._console = console
+        self._scripted = scripted
+        self._labels = {v.variation_id: f"[{_label(v)}] " for v in variations}
+        longest = max(len(label) for label in self._labels.values())
+        self._width = max(20, console.width - longest) if console.is_terminal else PIPED_WIDTH
+        self._partial: dict[int, tuple[str, str]] = {}
+        self._failures: dict[tuple[str, str], int] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number in list(self._partial):
+            self._flush(number)
+
+    def show(self, event: VariationEvent) -> None:
+        """Show one event; running text is shown once it fills a line, or ends."""
+        number = event.variation_id
+        if isinstance(event, Message) and is_speech(event):
+            self._say(number, event.content or "", "dim" if event.type == "thinking" else "")
+            return
+        self._flush(number)
+        if isinstance(event, Failure):
+            # What ends the whole run ends each variation with the same words: once is enough.
+            first = self._failures.setdefault((event.code, event.message), number)
+            if first != number:
+                line = f"{event.status} ({event.code}), as variation {first}"
+                self._line(number, line, "bold red")
+                return
+        line, style = describe(event, scripted=self._scripted)
+        if line and self._console.is_terminal:
+            # A terminal would go on below without saying whose line it is.
+            line = self._fill(number, line, style)
+        if line:
+            self._line(number, line, style)
+
+    def _say(self, number: int, text: str, style: str) -> None:
+        before, style_before = self._partial.get(number, ("", style))
+        if style_before != style:
+            self._flush(number)
+            before = ""
+        *whole, rest = (before + text).split("\n")
+        for line in whole:
+            rest_of_line = self._fill(number, line, style)
+            self._line(number, rest_of_line, style)
+        self._partial[number] = (self._fill(number, rest, style), style)
+
+    def _fill(self, number: int, text: str, style: str) -> str:
+        """Show the full lines of ``text`` and return what is left."""
+        while len(text) > self._width:
+            cut = text.rfind(" ", 0, self._width + 1) + 1 or self._width
+            self._line(number, text[:cut].rstrip(), style)
+            text = text[cut:]
+        return text
+
+    def _flush(self, number: int) -> None:
+        rest, style = self._partial.pop(number, ("", ""))
+        if rest:
+            self._line(number, rest, style)
+
+    def _line(self, number: int, line: str, style: str) -> None:
+        label = (self._labels[number], colour(number))
+        self._console.print(Text.assemble(label, (printable(line), style)), soft_wrap=True)
+
+
+def _label(variation: Variation) -> str:
+    return printable(f"{variation.variation_id} {variation.condition.name or ''}".rstrip())

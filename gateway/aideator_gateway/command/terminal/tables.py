@@ -1,0 +1,122 @@
+"""Runs and variations as tables."""
+
+import textwrap
+from collections.abc import Sequence
+
+from rich.table import Table
+from rich.text import Text
+
+from aideator_gateway.command.terminal.pane import STYLES
+from aideator_gateway.command.terminal.text import (
+    SCRIPTED,
+    counted,
+    duration,
+    money,
+    patch_size,
+    printable,
+)
+from aideator_gateway.runs.model import Run, Variation
+
+
+def variations_table(run: Run) -> Table:
+    """Return how each variation of a run went."""
+    labelled = any(v.condition.label for v in run.variations)
+    styled = any(v.condition.style for v in run.variations)
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("#", justify="right")
+    if labelled:
+        table.add_column("label", no_wrap=True, overflow="ellipsis", max_width=24)
+    if styled:
+        table.add_column("style", no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column("status")
+    for title in ("turns", "tokens", "cost", "time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    if run.check:
+        table.add_column("check", no_wrap=True)
+    table.add_column("patch")
+    for variation in run.variations:
+        won = variation.variation_id == run.winning_variation_id
+        table.add_row(
+            str(variation.variation_id),
+            *([Text(printable(variation.condition.label or ""))] if labelled else []),
+            *([Text(printable(variation.condition.style or ""))] if styled else []),
+            _status(variation),
+            str(variation.turns),
+            f"{variation.usage.tokens:,}",
+            money(variation.usage.cost_usd, scripted=run.scripted).removeprefix("cost "),
+            "" if variation.seconds is None else duration(variation.seconds),
+            *([_check(variation)] if run.check else []),
+            Text(patch_size(variation.patch) + (" · winner" if won else "")),
+            style="bold" if won else None,
+        )
+    return table
+
+
+def _status(variation: Variation) -> Text:
+    why = variation.stop_reason or variation.code
+    words = str(variation.status)
+    if why and str(why) != words:
+        words += f" ({why})"
+    return Text(words, style=STYLES[variation.status])
+
+
+def _check(variation: Variation) -> Text:
+    check = variation.check
+    if check is None:
+        return Text("not run", style="dim")
+    if check.passed:
+        return Text("passed", style="green")
+    code = check.exit_code
+    return Text("did not end" if code is None else f"failed ({code})", style="red")
+
+
+def runs_table(runs: Sequence[Run]) -> Table:
+    """Return a list of runs, one line each."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("run", no_wrap=True)
+    table.add_column("started", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("winner", no_wrap=True)
+    table.add_column("prompt", no_wrap=True, overflow="ellipsis")
+    for run in runs:
+        winner = run.winning_variation_id
+        prompt = textwrap.shorten(printable(run.prompt), 100, placeholder=" …")
+        table.add_row(
+            run.run_id,
+            run.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
+            Text(str(run.status), style=STYLES[run.status]),
+            "" if winner is None else f"{winner} of {len(run.variations)}",
+            Text(f"[scripted] {prompt}" if run.scripted else prompt),
+        )
+    return table
+
+
+def model_line(run: Run) -> str:
+    """Return what a run works with: commit, isolation, model."""
+    parts = []
+    if run.commit:
+        parts.append(f"commit {run.commit[:12]}")
+    if run.isolation:
+        parts.append(f"isolation: {run.isolation}")
+    models = {v.condition.model or run.model for v in run.variations}
+    scripted = f" ({SCRIPTED})" if run.scripted else ""
+    parts.append(f"model: {printable(', '.join(sorted(models)))}{scripted}")
+    return " · ".join(parts)
+
+
+def status_line(run: Run) -> str:
+    """Return how a run stands, since when, and how long it took."""
+    started = run.created_at.astimezone().strftime("%Y-%m-%d %H:%M")
+    took = (
+        f" · took {duration((run.ended_at - run.created_at).total_seconds())}"
+        if (run.ended_at)
+        else ""
+    )
+    return f"{run.status} · started {started}{took}"
+
+
+def title_line(run: Run) -> str:
+    """Return a run's id, and what it is about."""
+    count = counted(len(run.variations), "variation")
+    ref = f" at {printable(run.ref)}" if run.ref else ""
+    return f"{run.run_id}: {count} of {printable(run.github_url)}{ref}"

@@ -1,0 +1,44 @@
+"""Bodies that only HTTP knows; what they carry of a run is the domain's own."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt
+
+from aideator_gateway.runs.model import Run
+
+
+class RunCreated(BaseModel):
+    """Answer to ``POST /runs``."""
+
+    run_id: str = Field(examples=["run_def456"])
+    stream_url: str = Field(examples=["/runs/run_def456/stream"])
+
+
+class NewSelection(BaseModel):
+    """Body of ``POST /runs/{run_id}/select``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    winning_variation_id: StrictInt = Field(examples=[2])
+    reason: Annotated[str, Field(max_length=10_000)] | None = Field(
+        default=None, description="Why this one; kept with the selection."
+    )
+
+
+class Success(BaseModel):
+    """Answer to a change that was made."""
+
+    status: str = Field(default="success", examples=["success"])
+
+
+class RunList(BaseModel):
+    """Answer to ``GET /runs``, newest first."""
+
+    runs: list[Run]
+    next: str | None = Field(description="Cursor of the next page, or null on the last.")
+
+
+class Health(BaseModel):
+    """Answer to ``GET /healthz``."""
+
+    status: str = "ok"

@@ -1,0 +1,99 @@
+"""Who may call. This server starts coding agents, so it asks from the first request on.
+
+Loopback alone is no fence: a web page can be made to call it (a foreign ``Origin``), or
+to take its name (DNS rebinding: a foreign ``Host``). So both are checked, only JSON may
+change anything, which a form of another page cannot send, and off loopback a token is due.
+"""
+
+import secrets
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from aideator_gateway.http.problems import response
+from aideator_gateway.runs.problems import Problem
+from aideator_gateway.settings import Settings
+
+MAX_BODY_BYTES = 1024 * 1024
+
+OPEN_PATHS = ("/healthz", "/openapi.json", "/docs")
+"""Paths that need no token: they tell nothing but that the server lives, and its API."""
+
+
+class Guard:
+    """ASGI middleware that answers calls which may not be made."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        self._app = app
+        self._settings = settings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on, or answer why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            self._check(scope["method"], scope["path"], scope["scheme"], Headers(scope=scope))
+        except Problem as problem:
+            await response(problem)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, method: str, path: str, scheme: str, headers: Headers) -> None:
+        host = headers.get("host", "")
+        if _name(host) not in self._settings.server_hosts:
+            raise Problem(
+                "host_not_allowed",
+                f"{host!r} is not a name of this server; start it with --trusted-host NAME "
+                "if it should be.",
+            )
+        origin = headers.get("origin")
+        if (
+            origin is not None
+            and origin != f"{scheme}://{host}"
+            and origin not in self._settings.allow_origin
+        ):
+            raise Problem(
+                "origin_not_allowed",
+                f"Pages of {origin} may not call this server; start it with "
+                "--allow-origin ORIGIN if they should.",
+            )
+        if method == "OPTIONS" or path in OPEN_PATHS or path.startswith("/docs/"):
+            return
+        self._check_token(headers)
+        if method in ("POST", "PUT", "PATCH") and not _is_json(headers):
+            raise Problem("unsupported_media_type", "Send Content-Type: application/json.")
+
+    def _check_token(self, headers: Headers) -> None:
+        token = self._settings.token
+        if token is None:
+            return
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(
+            given.strip().encode(), token.get_secret_value().encode()
+        ):
+            raise Problem(
+                "unauthorized", "Send Authorization: Bearer TOKEN with this server's token."
+            )
+
+
+def _name(host: str) -> str:
+    """Return a Host header without its port, in lower case."""
+    if host.startswith("["):
+        return host[: host.find("]") + 1].lower()
+    return host.partition(":")[0].lower()
+
+
+def _is_json(headers: Headers) -> bool:
+    return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+async def read_body(request: Request) -> bytes:
+    """Return a request's body, refusing more than ``MAX_BODY_BYTES`` without reading it all."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise Problem("body_too_large", f"Send at most {MAX_BODY_BYTES} bytes.")
+    return bytes(body)

@@ -1,0 +1,120 @@
+"""Errors of the HTTP API: RFC 9457 problem details with a stable ``code``."""
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from aideator_gateway.runs.problems import FieldError, Problem
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class ProblemDetails(BaseModel):
+    """The body of every error response (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldError] = []
+
+
+CODES: dict[str, tuple[int, str]] = {
+    "invalid_json": (400, "The body is not a JSON object"),
+    "invalid_header": (400, "A header cannot be used"),
+    "host_not_allowed": (400, "The Host header is not one of this server's names"),
+    "unauthorized": (401, "A bearer token is needed"),
+    "origin_not_allowed": (403, "This Origin may not call the server"),
+    "not_found": (404, "Not found"),
+    "run_not_found": (404, "There is no such run"),
+    "variation_not_found": (404, "There is no such variation"),
+    "patch_not_found": (404, "There is no patch"),
+    "method_not_allowed": (405, "Method not allowed"),
+    "variation_not_completed": (409, "Only a completed variation can be selected"),
+    "run_active": (409, "The run has not ended"),
+    "patch_too_large": (409, "The patch is too large to be kept"),
+    "body_too_large": (413, "The body is too large"),
+    "unsupported_media_type": (415, "The body must be application/json"),
+    "invalid_request": (422, "The request has a field that cannot be used"),
+    "idempotency_conflict": (422, "The Idempotency-Key was used for another request"),
+    "internal_error": (500, "The server failed"),
+}
+"""Every ``code`` the API answers with: HTTP status and title."""
+
+
+def details(problem: Problem) -> ProblemDetails:
+    """Return the body of the response to a problem."""
+    status, title = CODES[problem.code]
+    return ProblemDetails(
+        title=title, status=status, detail=problem.detail, code=problem.code, errors=problem.errors
+    )
+
+
+def response(problem: Problem) -> Response:
+    """Return the whole response to a problem."""
+    body = details(problem)
+    headers = {"WWW-Authenticate": "Bearer"} if body.status == 401 else None
+    return JSONResponse(
+        body.model_dump(), status_code=body.status, media_type=PROBLEM_JSON, headers=headers
+    )
+
+
+def from_validation(error: ValidationError) -> Problem:
+    """Turn pydantic's findings into one problem that names every field."""
+    findings = []
+    for found in error.errors(include_url=False, include_input=False):
+        if found["type"] in ("json_invalid", "model_type") and not found["loc"]:
+            return Problem("invalid_json", f"Send a JSON object as the body: {found['msg']}.")
+        field = ".".join(str(part) for part in found["loc"]) or "body"
+        findings.append(FieldError(field=field, message=_remedy(found["type"], found["msg"])))
+    return Problem(
+        "invalid_request", "; ".join(f"{f.field}: {f.message}" for f in findings), findings
+    )
+
+
+def _remedy(kind: str, message: str) -> str:
+    if kind == "missing":
+        return "This field is required."
+    if kind == "extra_forbidden":
+        return "This field is not known; remove it."
+    if kind == "string_pattern_mismatch":
+        return "This field must not be blank."
+    message = message.removeprefix("Value error, ")
+    return message if message.endswith(".") else f"{message}."
+
+
+async def on_problem(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """Answer a ``Problem``."""
+    assert isinstance(error, Problem)  # noqa: S101 - registered for this type alone
+    return response(error)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what Starlette's router refuses."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type alone
+    if error.status_code == 405:
+        problem = Problem(
+            "method_not_allowed", f"{request.method} is not supported by {request.url.path}."
+        )
+    else:
+        problem = Problem("not_found", f"There is nothing at {request.url.path}.")
+    answer = response(problem)
+    for name, value in (error.headers or {}).items():
+        answer.headers[name] = value
+    return answer
+
+
+async def on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """Answer what nobody expected; the traceback is in the log."""
+    return response(Problem("internal_error", "This is a defect; the server's log has more."))
+
+
+HANDLERS: dict[Any, Any] = {
+    Problem: on_problem,
+    HTTPException: on_http_exception,
+    Exception: on_crash,
+}

@@ -1,0 +1,183 @@
+"""What clients of a stream see of a run's log: four events, as models.
+
+``message``, ``completion`` and ``error`` have the names and fields of the first API draft;
+everything beyond them is additive.
+"""
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aideator.protocol import (
+    AnyEvent,
+    CompletedEvent,
+    EndEvent,
+    ErrorCode,
+    PatchEvent,
+    RetryEvent,
+    Status,
+    StatusEvent,
+    StopReason,
+    TextEvent,
+    ThinkingEvent,
+    ToolCallEvent,
+    ToolResultEvent,
+    Usage,
+    UsageEvent,
+)
+from aideator_gateway.runs.model import PatchStat
+
+MAX_CONTENT = 256 * 1024
+"""Most characters of one event's content in a stream; the transcript has all of it."""
+
+MessageType = Literal[
+    "agent_output", "thinking", "tool_call", "tool_result", "usage", "retry", "patch", "status"
+]
+
+
+class Message(BaseModel):
+    """Something a variation said or did. Fields that its type does not have are left out."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
+    variation_id: int
+    type: MessageType
+    content: str | None = Field(
+        default=None,
+        description="Text of agent_output, thinking, tool_result and status.",
+    )
+    truncated: bool | None = Field(
+        default=None, description="The content was cut; the transcript has all of it."
+    )
+    turn: int | None = Field(default=None, description="Turn of the conversation, from 1.")
+    try_: int | None = Field(
+        default=None,
+        alias="try",
+        description="Repeat of the turn's request; a retry supersedes what lower tries said.",
+    )
+    state: str | None = Field(default=None, description="status: a stable word.")
+    id: str | None = Field(
+        default=None, description="tool_call, tool_result: what belongs together."
+    )
+    name: str | None = Field(default=None, description="tool_call, tool_result: the tool.")
+    input: Any = Field(default=None, description="tool_call: its arguments.")
+    is_error: bool | None = Field(default=None, description="tool_result: the tool refused.")
+    usage: Usage | None = Field(default=None, description="usage: of this turn.")
+    total: Usage | None = Field(default=None, description="usage: of the attempt so far.")
+    code: ErrorCode | None = Field(default=None, description="retry: why.")
+    message: str | None = Field(default=None, description="retry: why, in words.")
+    wait_seconds: float | None = Field(default=None, description="retry: pause before it.")
+    patch: PatchStat | None = Field(
+        default=None, description="patch: its size; it can be read now."
+    )
+    attempt: int
+    time: float = Field(description="Seconds since the epoch, by the sandbox's clock.")
+
+
+class _Ended(BaseModel):
+    variation_id: int
+    status: Status
+    turns: int
+    seconds: float
+    usage: Usage
+    attempt: int
+    time: float
+
+
+class Completion(_Ended):
+    """A variation completed; it can be selected."""
+
+    stop_reason: StopReason
+    summary: str
+
+
+class Failure(_Ended):
+    """A variation ended without completing: failed, cancelled or interrupted."""
+
+    code: ErrorCode
+    message: str
+    remedy: str = Field(description="What a person can do about it.")
+
+
+class End(BaseModel):
+    """All variations have ended, and the stream with them."""
+
+    status: Status
+    code: ErrorCode | None = None
+    message: str | None = None
+
+
+STREAM_EVENTS: dict[str, type[BaseModel]] = {
+    "message": Message,
+    "completion": Completion,
+    "error": Failure,
+    "end": End,
+}
+"""Names of the stream's events, and what their data is."""
+
+
+def describe(event: AnyEvent) -> tuple[str, BaseModel]:
+    """Return the name and data under which clients see an event of a variation."""
+    if isinstance(event, EndEvent):
+        ended = {
+            "variation_id": event.variation,
+            "status": event.status,
+            "turns": event.turns,
+            "seconds": event.seconds,
+            "usage": event.total,
+            "attempt": event.attempt,
+            "time": event.time,
+        }
+        if isinstance(event, CompletedEvent):
+            return "completion", Completion(
+                **ended, stop_reason=event.stop_reason, summary=event.summary
+            )
+        return "error", Failure(
+            **ended, code=event.code, message=event.message, remedy=event.code.remedy
+        )
+    common: dict[str, Any] = {
+        "variation_id": event.variation,
+        "attempt": event.attempt,
+        "time": event.time,
+        "turn": getattr(event, "turn", None),
+        "try_": getattr(event, "try_", None),
+    }
+    return "message", Message(**common, **_body(event))
+
+
+def _body(event: AnyEvent) -> dict[str, Any]:
+    match event:
+        case TextEvent():
+            return {"type": "agent_output", **_cut(event.text)}
+        case ThinkingEvent():
+            return {"type": "thinking", **_cut(event.text)}
+        case StatusEvent():
+            return {"type": "status", "state": event.state, **_cut(event.message)}
+        case ToolCallEvent():
+            body = {"type": "tool_call", "id": event.id, "name": event.name}
+            if len(json.dumps(event.input)) <= MAX_CONTENT:
+                return {**body, "input": event.input}
+            return {**body, "truncated": True}
+        case ToolResultEvent():
+            body = {"type": "tool_result", "id": event.id, "name": event.name}
+            return {**body, "is_error": event.is_error, **_cut(event.content)}
+        case UsageEvent():
+            return {"type": "usage", "usage": event.usage, "total": event.total}
+        case RetryEvent():
+            return {
+                "type": "retry",
+                "code": event.code,
+                "message": event.message,
+                "wait_seconds": event.wait_seconds,
+            }
+        case PatchEvent():
+            stat = {name: getattr(event, name) for name in PatchStat.model_fields}
+            return {"type": "patch", "patch": PatchStat(**stat)}
+    raise AssertionError(f"{event.type} is the end of a variation")
+
+
+def _cut(text: str) -> dict[str, Any]:
+    if len(text) <= MAX_CONTENT:
+        return {"content": text}
+    return {"content": text[:MAX_CONTENT], "truncated": True}

@@ -1,0 +1,193 @@
+"""What a run is: what is asked for, and how it and its variations stand.
+
+The same models validate a request and describe an answer, so that a rule has one home.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StringConstraints,
+    computed_field,
+    model_validator,
+)
+
+from aideator.protocol import (
+    DEFAULT_VARIATIONS,
+    MAX_VARIATIONS,
+    Condition,
+    ErrorCode,
+    Limits,
+    Status,
+    StopReason,
+    Usage,
+)
+
+NonBlank = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=r"\S")]
+
+
+def _count(value: Any) -> Any:
+    if type(value) is not int or not 1 <= value <= MAX_VARIATIONS:
+        raise ValueError(f"Use an integer from 1 to {MAX_VARIATIONS}, or leave it out")
+    return value
+
+
+VariationCount = Annotated[StrictInt, Field(ge=1, le=MAX_VARIATIONS), BeforeValidator(_count)]
+
+
+class NewRun(BaseModel):
+    """Body of ``POST /runs``."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "github_url": "https://github.com/user/repo",
+                "prompt": "Refactor the main.py file to be more modular.",
+                "variations": 3,
+            }
+        },
+    )
+
+    github_url: Annotated[NonBlank, Field(max_length=2000)] = Field(
+        description="Repository to work on.", examples=["https://github.com/user/repo"]
+    )
+    prompt: NonBlank = Field(
+        description="What every agent is asked to do.",
+        examples=["Refactor the main.py file to be more modular."],
+    )
+    variations: VariationCount = Field(
+        default=DEFAULT_VARIATIONS,
+        description="Number of variations to generate. Recommended 3, max 5.",
+        examples=[3],
+    )
+    ref: NonBlank | None = Field(
+        default=None, description="Branch, tag or full commit id; else the default branch."
+    )
+    conditions: (
+        Annotated[list[Condition], Field(min_length=1, max_length=MAX_VARIATIONS)] | None
+    ) = Field(default=None, description="What sets each variation apart, in order.")
+    limits: Limits | None = Field(
+        default=None, description="What one variation may use; else the defaults."
+    )
+    check: NonBlank | None = Field(
+        default=None,
+        description="Command run on every result, in a container without any key; Dagger only.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_as_conditions(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("conditions"), list):
+            count = len(data["conditions"])
+            if data.get("variations", count) != count:
+                raise ValueError(
+                    f"variations is {data['variations']} but there are {count} conditions; "
+                    "make them agree or leave variations out"
+                )
+            return {**data, "variations": count}
+        return data
+
+    def condition(self, variation_id: int) -> Condition:
+        """Return the condition of one variation, ids from 1."""
+        return self.conditions[variation_id - 1] if self.conditions else Condition()
+
+
+class PatchStat(BaseModel):
+    """Size of a variation's patch."""
+
+    bytes: int
+    files: int
+    insertions: int
+    deletions: int
+    truncated: StrictBool = False
+
+
+class _WithRemedy(BaseModel):
+    """Something that has a ``code`` when it went wrong."""
+
+    code: ErrorCode | None = None
+    message: str | None = None
+
+    @computed_field(description="What a person can do about it.")  # type: ignore[prop-decorator]  # pydantic's own way
+    @property
+    def remedy(self) -> str | None:
+        """What a person can do about it, from the one table of remedies."""
+        return self.code and self.code.remedy
+
+
+class CheckResult(BaseModel):
+    """What the check command said about a variation's result."""
+
+    command: str
+    exit_code: int | None = Field(description="Null if it was stopped or could not be run.")
+    seconds: float
+    output: str = Field(description="The end of its output, or why it could not be run.")
+    passed: StrictBool
+
+
+class Variation(_WithRemedy):
+    """One attempt of a run."""
+
+    variation_id: int
+    status: Status
+    condition: Condition
+    stop_reason: StopReason | None = None
+    summary: str | None = None
+    turns: int = 0
+    seconds: float | None = None
+    usage: Usage = Usage()
+    patch: PatchStat | None = None
+    check: CheckResult | None = Field(
+        default=None, description="What the run's check said; known once the run has ended."
+    )
+
+
+class Selection(BaseModel):
+    """One choice of a winner."""
+
+    variation_id: int
+    reason: str | None
+    selected_at: datetime
+
+
+class Run(_WithRemedy):
+    """One prompt on one repository, with its variations."""
+
+    run_id: str
+    status: Status
+    github_url: str
+    ref: str | None
+    prompt: str
+    commit: str | None = Field(default=None, description="Commit that all variations start from.")
+    backend: str | None = None
+    isolation: str | None = Field(
+        default=None, description="dagger, bubblewrap or process: what kept the agents apart."
+    )
+    model: str
+    scripted: bool = Field(description="The model is the scripted demo, not an LLM.")
+    limits: Limits
+    check: str | None = None
+    created_at: datetime
+    ended_at: datetime | None = None
+    winning_variation_id: int | None = None
+    selections: list[Selection] = []
+    variations: list[Variation]
+
+
+class Readiness(BaseModel):
+    """Answer to ``GET /readyz``: whether a new run could work, and where."""
+
+    ready: bool
+    backend: str
+    isolation: str | None
+    reason: str = Field(description="Why this backend, or what is missing.")
+    scripted: bool
+    model: str

@@ -1,0 +1,208 @@
+"""What the gateway is told from outside: flags, else environment variables, else defaults.
+
+One table for all of it: the command's flags, the variables' names, the reference page and
+``aideator config`` are made from the fields below.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from aideator.protocol import DEFAULT_MODEL, DEFAULT_RUN_COST_USD, EditorTool
+from aideator_gateway.runs.repository import DEFAULT_HOSTS
+
+PREFIX = "AIDEATOR_"
+
+BackendName = Literal["auto", "dagger", "local"]
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the text is for the person who set it."""
+
+
+def default_data_dir() -> Path:
+    """Return the directory for data where the user's system keeps such things."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "aideator"
+
+
+def _absolute(path: Path) -> Path:
+    """Return ``path`` as it is meant where it was given; sandboxes have other directories."""
+    return path.expanduser().absolute()
+
+
+def _setting(default: Any, description: str, *, also: str | None = None, flag: bool = True) -> Any:
+    """Declare a setting: ``also`` is a second variable, ``flag`` whether it has a flag."""
+    return Field(default, description=description, json_schema_extra={"also": also, "flag": flag})
+
+
+class Settings(BaseModel):
+    """Everything that can be set; frozen, read once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = _setting("127.0.0.1", "Address to listen on; other than loopback needs a token.")
+    port: Annotated[int, Field(ge=0, le=65535)] = _setting(
+        8000, "Port to listen on; 0 takes a free one."
+    )
+    backend: BackendName = _setting(
+        "auto",
+        "Where variations run: in containers of a Dagger engine, in local sandboxes, or in "
+        "whichever is there.",
+    )
+    module: str | None = _setting(
+        None,
+        "Path or git address of the Dagger module; else the repository this gateway runs from.",
+    )
+    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+        default_factory=default_data_dir,
+        description="Directory of the database and of running sandboxes.",
+        json_schema_extra={"also": None, "flag": True},
+    )
+    demo: bool = _setting(False, "Use the scripted demo model, which is no LLM and costs nothing.")
+    demo_tokens_per_second: Annotated[float, Field(gt=0)] = _setting(
+        25.0, "Pace of the scripted demo model."
+    )
+    token: SecretStr | None = _setting(
+        None, "Bearer token that every request must carry.", flag=False
+    )
+    trusted_host: tuple[str, ...] = _setting(
+        (), "Another name this server is called by (Host header); may be given again."
+    )
+    allow_origin: tuple[str, ...] = _setting(
+        (), "Origin of a web page that may call the API; may be given again."
+    )
+    allow_host: tuple[str, ...] = _setting(
+        (), "Another host that repositories may come from; may be given again."
+    )
+    allow_file: bool = _setting(False, "Allow file:// repositories from this machine's disk.")
+    model: str = _setting(DEFAULT_MODEL, "Model that variations use unless their condition says.")
+    base_url: str | None = _setting(
+        None, "Server that speaks the Messages API; else Anthropic's.", also="ANTHROPIC_BASE_URL"
+    )
+    editor_tool: EditorTool = _setting(
+        "native", "Anthropic's own editor tool, or the same with a plain schema for other servers."
+    )
+    api_key: SecretStr | None = _setting(
+        None, "Key of the model's server.", also="ANTHROPIC_API_KEY", flag=False
+    )
+    auth_token: SecretStr | None = _setting(
+        None, "Bearer token of the model's server.", also="ANTHROPIC_AUTH_TOKEN", flag=False
+    )
+    max_run_cost_usd: Annotated[float, Field(gt=0)] = _setting(
+        DEFAULT_RUN_COST_USD, "Spending cap of a run in US dollars, unless the run sets one."
+    )
+    max_concurrent_runs: Annotated[int, Field(ge=1, le=64)] = _setting(
+        4, "Runs that work at once; more wait as pending."
+    )
+
+    @model_validator(mode="after")
+    def _token_off_loopback(self) -> Self:
+        if not is_loopback(self.host) and self.token is None:
+            raise ValueError(
+                f"{self.host} can be reached by others: set {PREFIX}TOKEN to a secret that "
+                "callers send as a bearer token, or listen on 127.0.0.1"
+            )
+        return self
+
+    @classmethod
+    def load(cls, flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Self:
+        """Read the settings: flags first, then variables, then defaults.
+
+        Raises
+        ------
+        SettingsError
+            If a value cannot be used, naming where it came from.
+        """
+        values, sources = cls.gather(flags, os.environ if environ is None else environ)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            found = error.errors()[0]
+            name = str(found["loc"][0]) if found["loc"] else ""
+            message = found["msg"].removeprefix("Value error, ")
+            where = sources.get(name)
+            raise SettingsError(f"{where}: {message}." if where else f"{message}.") from None
+
+    @classmethod
+    def gather(
+        cls, flags: Mapping[str, Any], environ: Mapping[str, str]
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Return the values that are set, and the flag or variable that set each."""
+        values: dict[str, Any] = {}
+        sources: dict[str, str] = {}
+        for name, field in cls.model_fields.items():
+            given = flags.get(name)
+            if given is not None and given != ():
+                values[name], sources[name] = given, "--" + name.replace("_", "-")
+                continue
+            for variable in cls.variables(name):
+                text = environ.get(variable)
+                if text:
+                    many = field.annotation == tuple[str, ...]
+                    values[name] = tuple(text.replace(",", " ").split()) if many else text
+                    sources[name] = variable
+                    break
+        return values, sources
+
+    @classmethod
+    def variables(cls, name: str) -> list[str]:
+        """Return the environment variables of a setting, the first one going first."""
+        also = cls.declared(name)["also"]
+        return [PREFIX + name.upper(), *([also] if also else [])]
+
+    @classmethod
+    def declared(cls, name: str) -> dict[str, Any]:
+        """Return what the field's declaration says beyond its type."""
+        extra = cls.model_fields[name].json_schema_extra
+        return extra if isinstance(extra, dict) else {"also": None, "flag": True}
+
+    @property
+    def styles_dir(self) -> Path:
+        """Directory of the styles that this user has added, one Markdown file each."""
+        return self.data_dir / "styles"
+
+    @property
+    def repository_hosts(self) -> frozenset[str]:
+        """Hosts that repositories may come from."""
+        return frozenset((*DEFAULT_HOSTS, *(host.lower() for host in self.allow_host)))
+
+    @property
+    def server_hosts(self) -> frozenset[str]:
+        """Names in the Host header that are this server's own."""
+        names = {"localhost", "127.0.0.1", "[::1]", *(h.lower() for h in self.trusted_host)}
+        if self.host not in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            names.add(f"[{self.host}]" if ":" in self.host else self.host.lower())
+        return frozenset(names)
+
+    @property
+    def scripted(self) -> bool:
+        """Whether the model is the scripted stand-in."""
+        return self.demo
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether a key or a token for the model's server is set."""
+        return self.api_key is not None or self.auth_token is not None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,5 +1,0 @@
-"""The scripted model: a stand-in server that speaks the Messages API and is no LLM."""
-
-from gateway.demo.standalone import serve
-
-__all__ = ["serve"]
