@@ -22,7 +22,7 @@ dagger --progress=plain -m "$module" call "$access" \
     with-condition --label=thorough --instructions="Look for every place that needs it." \
     with-limits --max-turns=30 --max-run-cost-usd=2 \
     run-variations --source="$repository" --prompt="$prompt" --check="git --version" \
-    export export --path="$results"
+    results export --path="$results"
 
 cat "$results/report.md"
 

@@ -21,6 +21,8 @@ from aideator.containers import (
 )
 from aideator.errors import told
 from aideator.protocol import (
+    GRACE_SECONDS,
+    MODEL_HOST,
     CompletedEvent,
     EndEvent,
     ErrorCode,
@@ -34,12 +36,6 @@ from aideator.variation import Variation
 
 OUTPUT = "/aideator/output"
 TASK = "/aideator/task.json"
-
-MODEL_HOST = "model"
-"""Host name of the model service in an agent's container."""
-
-GRACE_SECONDS = 120
-"""How long past its own time limit an agent may go on before it is killed."""
 
 _TIMED_OUT = 124
 

@@ -6,8 +6,11 @@ import dagger
 from dagger import Container, Directory, dag
 
 from aideator.errors import told, unusable
+from aideator.protocol import ErrorCode
 
 DEFAULT_IMAGE = "python:3.13-slim"
+
+_UNSUPPORTED = ErrorCode.BASE_IMAGE_UNSUPPORTED
 
 REPOSITORY = "/repo"
 GIT_DIR = "/aideator/git"
@@ -145,11 +148,14 @@ async def prepared(image: str) -> Container:
         )
     except dagger.ExecError as error:
         if error.exit_code == 64:
-            raise unusable("base_image", f"{image} {error.stderr.strip()}; {remedy}.") from None
+            problem = f"{image} {error.stderr.strip()}; {remedy}."
+            raise unusable("base_image", problem, _UNSUPPORTED) from None
         said = last_lines(error.stderr or error.stdout)
-        raise unusable("base_image", f"{image} could not be prepared: {said}") from None
+        problem = f"{image} could not be prepared: {said}"
+        raise unusable("base_image", problem, _UNSUPPORTED) from None
     except dagger.QueryError as error:
-        raise unusable("base_image", f"{image} cannot run sh ({told(error)}); {remedy}.") from None
+        problem = f"{image} cannot run sh ({told(error)}); {remedy}."
+        raise unusable("base_image", problem, _UNSUPPORTED) from None
 
 
 async def bench(base: Container, source: Directory, setup: Command | None) -> Bench:
@@ -196,7 +202,8 @@ async def pulled(address: str, argument: str) -> Container:
     try:
         return await dag.container().from_(address).sync()
     except dagger.QueryError as error:
-        raise unusable(argument, f"{address!r:.200} cannot be pulled: {told(error)}") from None
+        problem = f"{address!r:.200} cannot be pulled: {told(error)}"
+        raise unusable(argument, problem, _UNSUPPORTED) from None
 
 
 async def _set_up(workspace: Container, setup: Command) -> Container:
@@ -208,7 +215,9 @@ async def _set_up(workspace: Container, setup: Command) -> Container:
         else:
             problem = f"ended with exit code {error.exit_code}"
         said = last_lines(error.stderr or error.stdout)
-        raise unusable("setup", f"{setup.text!r:.200} {problem}: {said}") from None
+        raise unusable(
+            "setup", f"{setup.text!r:.200} {problem}: {said}", ErrorCode.SETUP_FAILED
+        ) from None
 
 
 def _program(base: Container) -> Directory:

@@ -9,8 +9,12 @@ import dagger
 from dagger.mod._exceptions import FunctionError
 from pydantic import BaseModel, ValidationError
 
+from aideator.protocol import ErrorCode
 
-def unusable(argument: str, problem: str) -> FunctionError:
+
+def unusable(
+    argument: str, problem: str, code: ErrorCode = ErrorCode.INVALID_REQUEST
+) -> FunctionError:
     """Return the error for an argument that cannot be used.
 
     Parameters
@@ -19,8 +23,11 @@ def unusable(argument: str, problem: str) -> FunctionError:
         The argument's name, as the caller wrote it.
     problem
         What is wrong with it, and what to do.
+    code
+        What programs tell it by; they get it as ``extensions["extra.code"]``.
     """
-    return FunctionError(f"{argument}: {' '.join(problem.split())}")
+    line = f"{argument}: {' '.join(problem.split())}"
+    return FunctionError(line, extra={"code": code.value})
 
 
 MAX_TOLD = 600

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self, cast
 from dagger import Container, Directory, Doc, Secret, Service, function
 
 from aideator import arguments as arg
-from aideator.attempt import MODEL_HOST, Access
+from aideator.attempt import Access
 from aideator.containers import (
     CHECK_SECONDS,
     DEFAULT_IMAGE,
@@ -22,11 +22,14 @@ from aideator.protocol import (
     DEFAULT_RUN_COST_USD,
     DEFAULT_VARIATIONS,
     MAX_VARIATIONS,
+    MODEL_HOST,
     Condition,
     EditorTool,
     Limits,
     Task,
     VariationLimits,
+    conditions_of,
+    tasks_of,
 )
 from aideator.repository import files, resolve
 from aideator.run import Run, run_of
@@ -272,32 +275,25 @@ class Aideator:
         access = Access(self.api_key, self.auth_token, self.model_service)
         return Plan(base_image=self.base_image, access=access, **given)
 
-    async def _tasks(self, prompt: str, conditions: list[Condition]) -> list[Task]:
+    async def _tasks(self, prompt: str, conditions: list[Condition]) -> tuple[Task, ...]:
         keys = (self.api_key, self.auth_token)
         base_url = await server(self.base_url, self.model_service, keys, self.editor_tool)
         if not prompt.strip():
             raise unusable("prompt", "it is empty; say what the agents are to do.")
         limits = parsed(Limits, "limits", self.limits)
-        return [
-            Task(
-                prompt=prompt,
-                condition=condition.model_copy(update={"model": condition.model or self.model}),
-                limits=limits.for_one_of(len(conditions), condition.limits),
-                base_url=base_url,
-                editor_tool=cast("EditorTool", self.editor_tool),
-            )
-            for condition in conditions
-        ]
+        editor_tool = cast("EditorTool", self.editor_tool)
+        return tasks_of(
+            prompt,
+            conditions,
+            limits,
+            model=self.model,
+            base_url=base_url,
+            editor_tool=editor_tool,
+        )
 
     def _conditions(self, variations: int | None) -> list[Condition]:
         given = [parsed(Condition, "conditions", condition) for condition in self.conditions]
-        number = variations if variations is not None else len(given) or DEFAULT_VARIATIONS
-        if not 1 <= number <= MAX_VARIATIONS:
-            raise unusable("variations", f"{number} is not between 1 and {MAX_VARIATIONS}.")
-        if given and len(given) != number:
-            raise unusable(
-                "variations",
-                f"{number} variations, but {len(given)} conditions; leave variations out, or "
-                "add one condition for each.",
-            )
-        return given or [Condition()] * number
+        try:
+            return conditions_of(given, variations)
+        except ValueError as error:
+            raise unusable("variations", f"{error}.") from None

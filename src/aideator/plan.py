@@ -10,10 +10,10 @@ from typing import get_args
 import dagger
 from dagger import Directory, Secret, Service
 
-from aideator.attempt import MODEL_HOST, Access, Attempt, Checking, run_attempt
+from aideator.attempt import Access, Attempt, Checking, run_attempt
 from aideator.containers import Command, bench, prepared, pulled
 from aideator.errors import told, unusable
-from aideator.protocol import EditorTool, Task
+from aideator.protocol import MODEL_HOST, EditorTool, ErrorCode, Task, check_server
 from aideator.variation import Variation
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -101,16 +101,18 @@ async def server(
     """
     if editor_tool not in get_args(EditorTool):
         raise unusable("editor_tool", f"{editor_tool!r} is neither native nor plain.")
-    if base_url is not None and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", base_url):
-        raise unusable(
-            "base_url", f"{base_url!r:.200} is not of the form https://host[:port][/path]."
-        )
+    if base_url is not None:
+        try:
+            check_server(base_url)
+        except ValueError as error:
+            raise unusable("base_url", f"{base_url!r:.200}: {error}.") from None
     if service is None:
         if base_url is None and not any(keys):
             raise unusable(
                 "api_key",
                 "there is none; give --api-key=env://ANTHROPIC_API_KEY, or a model server of "
                 "your own with --base-url or --model-service.",
+                ErrorCode.MISSING_API_KEY,
             )
         return base_url
     if base_url is not None:

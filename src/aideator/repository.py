@@ -7,15 +7,7 @@ import dagger
 from dagger import Directory, Secret, dag
 
 from aideator.errors import told, unusable
-
-# One strict spelling, so that nothing in it can be read as an option, as credentials or
-# as another of git's transports.
-_URL = re.compile(
-    r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
-    r"(?:/[A-Za-z0-9._~][A-Za-z0-9._~+%-]*)+/?",
-    re.ASCII,
-)
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,254}", re.ASCII)
+from aideator.protocol import ErrorCode, check_ref, repository_url
 
 # The engine's words for what git told it.
 _DENIED = re.compile(r"authentication (failed|required)|repository not found", re.IGNORECASE)
@@ -72,18 +64,19 @@ async def resolve(
     FunctionError
         There is no such repository or commit, or it cannot be reached.
     """
-    if not _URL.fullmatch(url) or "/../" in f"{url}/" or "/./" in f"{url}/":
-        raise unusable(
-            argument,
-            # A password in it would otherwise be printed.
-            f"{re.sub('//.*@', '//***@', url)!r:.200} is not of the form "
-            "https://host/owner/repository, without user name, password, query or options; "
-            "for a private repository give --token.",
-        )
-    if ref is not None and (not _REF.fullmatch(ref) or ".." in ref or "@{" in ref):
-        raise unusable("ref", f"{ref!r:.80} cannot name a branch, a tag or a full commit id.")
-    repository = dag.git(url, http_auth_token=token)
-    reference = repository.ref(ref) if ref else repository.head()
+    try:
+        address = str(repository_url(url))
+    except ValueError as error:
+        # A password in it would otherwise be printed.
+        hidden = re.sub("//.*@", "//***@", url)
+        problem = f"{hidden!r:.200}: {error}; for a private repository give --token."
+        raise unusable(argument, problem) from None
+    try:
+        name = check_ref(ref) if ref is not None else None
+    except ValueError as error:
+        raise unusable("ref", f"{ref!r:.80}: {error}.") from None
+    repository = dag.git(address, http_auth_token=token)
+    reference = repository.ref(name) if name else repository.head()
     try:
         commit = await reference.commit()
         tree = await reference.tree(discard_git_dir=True).sync()
@@ -98,15 +91,19 @@ def _explained(said: str, url: str, ref: str | None, argument: str) -> Exception
             argument,
             f"there is no repository to be read at {url}; check the URL, "
             "and give --token if it is private.",
+            ErrorCode.REPOSITORY_NOT_FOUND,
         )
     if _NO_REF.search(said):
         if ref:
-            return unusable("ref", f"{url} has no branch, tag or commit {ref!r}.")
-        return unusable(argument, f"{url} has no commit yet; push one, then run again.")
+            problem = f"{url} has no branch, tag or commit {ref!r}."
+            return unusable("ref", problem, ErrorCode.REF_NOT_FOUND)
+        problem = f"{url} has no commit yet; push one, then run again."
+        return unusable(argument, problem, ErrorCode.REPOSITORY_EMPTY)
     # The engine keeps what git said to itself, but for its exit code.
     cause = "" if _UNEXPLAINED.search(said) else f" ({said})"
     return unusable(
         argument,
         f"{url} cannot be reached, or is no repository{cause}; check the URL and the network, "
         "and give --token if it is private.",
+        ErrorCode.REPOSITORY_UNREACHABLE,
     )

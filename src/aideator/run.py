@@ -14,7 +14,7 @@ from aideator.variation import Variation
 class Run:
     """One prompt, one commit, N attempts: what each came to, side by side.
 
-    Ask for a leaf: ``summary`` prints a table, ``export export --path=results`` saves
+    Ask for a leaf: ``summary`` prints a table, ``results export --path=results`` saves
     everything, ``variation --n=2 changes export --path=.`` applies the second result.
     """
 
@@ -26,13 +26,14 @@ class Run:
     variations: Annotated[list[Variation], Doc("The variations, 1 to N.")] = field()
     summary: Annotated[str, Doc("A table for people, one line a variation.")] = field()
     report: Annotated[File, Doc("The same and more as a Markdown page.")] = field()
-    export: Annotated[
+    results: Annotated[
         Directory,
         Doc(
             "report.md and result.json, and for each variation N a directory variation-N "
             "with changes.patch and transcript.jsonl."
         ),
     ] = field()
+    export: Annotated[Directory, Doc("The older name of results, kept for a while.")] = field()
 
     # The result of a run does not change, so the default cache policy would do; but what
     # it refers to lives as long as the session does.
@@ -63,5 +64,6 @@ def run_of(run_id: str, commit: str | None, prompt: str, variations: list[Variat
         variations=variations,
         summary=words.summary(run_id, commit, variations),
         report=report,
+        results=files,
         export=files,
     )

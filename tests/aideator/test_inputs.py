@@ -121,3 +121,22 @@ def test_conditions_and_limits_are_checked_when_they_are_given() -> None:
         main.with_condition(label=str(number))
     with pytest.raises(FunctionError, match=r"^with_condition: .*at most 5"):
         main.with_condition(label="6")
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "code"),
+    [
+        ({"base_url": None}, {}, "missing_api_key"),
+        ({}, {"prompt": " "}, "invalid_request"),
+        ({}, {"repo": "/etc"}, "invalid_request"),
+    ],
+)
+def test_errors_carry_a_code_for_programs(
+    settings: dict[str, Any], given: dict[str, Any], code: str
+) -> None:
+    main = Aideator(**{"base_url": "http://host:80", **settings})
+    if "repo" not in given:
+        given = {"source": cast("dagger.Directory", SOURCE), **given}
+    with pytest.raises(FunctionError) as caught:
+        asyncio.run(main.run_variations(**{"prompt": "Do it.", **given}))
+    assert caught.value.extra == {"code": code}

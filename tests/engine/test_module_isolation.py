@@ -42,7 +42,7 @@ def test_the_key_reaches_the_model_and_nothing_else(module: Module, tmp_path: Pa
     with ScriptedModel(Script(default=creates("new.txt"))) as model:
         settings = {"apiKey": module.session.secret("key", key)}
         found = module.run(fields, model.base_url, **asked, settings=settings)["variation"]
-        export = f"export{{export(path:{json.dumps(str(results))})}}"
+        export = f"results{{export(path:{json.dumps(str(results))})}}"
         module.run(export, model.base_url, **asked, settings=settings)
         assert len(model.requests) == 2
         assert all(key in request.headers["authorization"] for request in model.requests)

@@ -48,7 +48,7 @@ def test_three_variations_one_of_which_fails(
             **asked,
         )
         target = tmp_path / "results"
-        module.run(f"export{{export(path:{json.dumps(str(target))})}}", model.base_url, **asked)
+        module.run(f"results{{export(path:{json.dumps(str(target))})}}", model.base_url, **asked)
         one = module.run("variation(n:3){label}", model.base_url, **asked)
         assert one == {"variation": {"label": "large"}}
         # All of this read one run: two requests each of those that worked, one of the other.

@@ -17,6 +17,7 @@ import pytest
 from aideator.protocol import AnyEvent, EndEvent, Limits, Task
 from aideator_gateway.backends.dagger.backend import DaggerBackend
 from aideator_gateway.backends.dagger.query import explain
+from aideator_gateway.backends.dagger.session import QueryError
 from aideator_gateway.runs.backend import BackendError, RunSpec
 from aideator_gateway.runs.model import CheckResult
 from aideator_gateway.settings import Settings
@@ -142,26 +143,25 @@ def test_a_container_that_died_without_a_word_is_settled_by_the_answer(
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("given", "said", "code"),
     [
-        ("repo: there is no repository to be read at https://x", "repository_not_found"),
-        ("repo: https://x has no commit yet; push one", "repository_empty"),
-        ("repo: https://x cannot be reached: timeout", "repository_unreachable"),
-        ("ref: https://x has no branch, tag or commit 'y'.", "ref_not_found"),
-        ("base_image: it has Python 3.8", "base_image_unsupported"),
-        ("setup: it ended with exit code 1", "setup_failed"),
-        ("write /x: no space left on device", "disk_full"),
-        ("anything else", "sandbox_failed"),
+        ("repository_not_found", "repo: there is no repository", "repository_not_found"),
+        ("setup_failed", "in whatever words", "setup_failed"),
+        (None, "write /x: no space left on device", "disk_full"),
+        (None, "ref: nobody gave this a code", "sandbox_failed"),
+        ("a code of a later module", "anything else", "sandbox_failed"),
     ],
 )
-def test_errors_of_the_module_have_codes(said: str, code: str) -> None:
-    error = explain(said)
+def test_errors_of_the_module_have_codes(given: str | None, said: str, code: str) -> None:
+    error = explain(QueryError(said, given))
     assert (error.code, error.message) == (code, said)
 
 
 def test_an_error_of_the_module_fails_the_run(gateway: Gateway, engine: Engine) -> None:
     marked = "FunctionError: ref: there is none [traceparent:0123-4567]"
-    run = gateway.finish(start(gateway, engine, {1: [], 2: []}, error=marked))
+    extensions = {"extra.code": "ref_not_found"}
+    plan = {"error": marked, "extensions": extensions}
+    run = gateway.finish(start(gateway, engine, {1: [], 2: []}, **plan))
     told = (run["status"], run["code"], run["message"])
     assert told == ("failed", "ref_not_found", "ref: there is none")
     assert {variation["code"] for variation in run["variations"]} == {"ref_not_found"}

@@ -8,7 +8,7 @@ when its standard input ends. The plan is a JSON file, read anew for every query
              called ``run_a`` in them, and the real id takes its place
 ``live``     of these, the numbers (from 0) that are exported live; all if left out
 ``answer``   fields of each variation in the query's answer, by variation id
-``error``    the module's error in place of an answer
+``error``    the module's error in place of an answer, with its ``extensions``
 ``mode``     ``hang`` does not answer a run; ``die`` kills the session in the middle of it;
              ``mute`` answers nothing any more
 """
@@ -63,7 +63,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 directory = Path(variables["path"]) / f"variation-{number}"
                 directory.mkdir(parents=True)
                 (directory / "transcript.jsonl").write_text("".join(lines))
-            return {"data": {"node": {"export": {"export": variables["path"]}}}}
+            return {"data": {"node": {"results": {"export": variables["path"]}}}}
         return {"data": _anything(query)}
 
     def _run(self, plan: dict[str, Any]) -> Any:
@@ -78,7 +78,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.server.plan.with_name("cancelled").touch()
             return {}
         if "error" in plan:
-            return {"data": None, "errors": [{"message": plan["error"]}]}
+            error = {"message": plan["error"], "extensions": plan.get("extensions", {})}
+            return {"data": None, "errors": [error]}
         told = {"status": "completed", "errorCode": None, "message": "", "check": None}
         variations = [
             {"variationId": int(number), **told, **plan.get("answer", {}).get(number, {})}

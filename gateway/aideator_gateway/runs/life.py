@@ -13,7 +13,7 @@ from aideator.protocol import (
     PatchEvent,
     Status,
     Styles,
-    Task,
+    tasks_of,
 )
 from aideator_gateway.runs.backend import Backend, BackendError, RunSpec
 from aideator_gateway.runs.log import EventLog
@@ -278,17 +278,13 @@ class Runs:
             ref=run.ref,
             check=run.check,
             limits=run.limits,
-            tasks=tuple(
-                Task(
-                    prompt=run.prompt,
-                    condition=variation.condition.model_copy(
-                        update={"model": variation.condition.model or run.model}
-                    ),
-                    limits=run.limits.for_one_of(len(run.variations), variation.condition.limits),
-                    base_url=self._settings.base_url,
-                    editor_tool=self._settings.editor_tool,
-                )
-                for variation in run.variations
+            tasks=tasks_of(
+                run.prompt,
+                [variation.condition for variation in run.variations],
+                run.limits,
+                model=run.model,
+                base_url=self._settings.base_url,
+                editor_tool=self._settings.editor_tool,
             ),
         )
 

@@ -5,21 +5,15 @@ addresses, is what keeps requests away from private networks and from git's othe
 transports.
 """
 
-import re
 from collections.abc import Collection
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from aideator.protocol import check_ref as protocol_check_ref
+from aideator.protocol import repository_url
 from aideator_gateway.runs.problems import invalid_field
 
 DEFAULT_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
-
-_HTTPS = re.compile(
-    r"https://(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?)"
-    r"(?P<path>(?:/[A-Za-z0-9._~][A-Za-z0-9._~-]*){2,})/?",
-    re.ASCII,
-)
-_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@-]{0,254}", re.ASCII)
 
 _FIELD = "github_url"
 
@@ -38,23 +32,19 @@ def check_url(url: str, *, allow_hosts: Collection[str], allow_file: bool) -> st
     """
     if url.lower().startswith("file:"):
         return _check_file(url, allow_file=allow_file)
-    match = _HTTPS.fullmatch(url)
-    if match is None:
+    try:
+        address = repository_url(url)
+    except ValueError as error:
+        raise invalid_field(_FIELD, f"{error}.") from None
+    if address.host not in allow_hosts:
         raise invalid_field(
             _FIELD,
-            "Use the form https://host/owner/repository, without user name, password, port, "
-            "query, options or escapes.",
-        )
-    host = match["host"].lower()
-    if host not in allow_hosts:
-        raise invalid_field(
-            _FIELD,
-            f"Repositories from {host} are not allowed; allowed are "
+            f"Repositories from {address.host} are not allowed; allowed are "
             f"{', '.join(sorted(allow_hosts))}. The server's --allow-host adds one.",
         )
-    if any(part in (".", "..") for part in match["path"].split("/")):
-        raise invalid_field(_FIELD, "The path must not contain . or .. parts.")
-    return f"https://{host}{match['path']}"
+    if address.host in DEFAULT_HOSTS and len(address.parts) < 2:
+        raise invalid_field(_FIELD, f"On {address.host} a repository has an owner and a name.")
+    return str(address)
 
 
 def _check_file(url: str, *, allow_file: bool) -> str:
@@ -73,6 +63,7 @@ def _check_file(url: str, *, allow_file: bool) -> str:
 
 def check_ref(ref: str) -> str:
     """Return ``ref`` if it can name a branch, a tag or a commit; else raise a ``Problem``."""
-    if not _REF.fullmatch(ref) or ".." in ref or "@{" in ref or ref.endswith((".lock", "/", ".")):
-        raise invalid_field("ref", "Name a branch, a tag or a full commit id.")
-    return ref
+    try:
+        return protocol_check_ref(ref)
+    except ValueError as error:
+        raise invalid_field("ref", f"{error}.") from None

@@ -1,5 +1,12 @@
 """The agreement between an agent's sandbox and the world. Depends on pydantic alone."""
 
+from aideator.protocol.addresses import (
+    MODEL_HOST,
+    RepositoryUrl,
+    check_ref,
+    check_server,
+    repository_url,
+)
 from aideator.protocol.errors import ErrorCode
 from aideator.protocol.events import (
     MAX_LINE_BYTES,
@@ -26,12 +33,14 @@ from aideator.protocol.events import (
 from aideator.protocol.limits import (
     DEFAULT_RUN_COST_USD,
     DEFAULT_VARIATIONS,
+    GRACE_SECONDS,
     MAX_VARIATIONS,
     UNPRICED_MAX_TOKENS,
     Limits,
     VariationLimits,
 )
 from aideator.protocol.outcomes import Status, StopReason
+from aideator.protocol.request import conditions_of, tasks_of
 from aideator.protocol.styles import Styles
 from aideator.protocol.task import DEFAULT_MODEL, Condition, EditorTool, Task
 
@@ -39,9 +48,11 @@ __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_RUN_COST_USD",
     "DEFAULT_VARIATIONS",
+    "GRACE_SECONDS",
     "MAX_LINE_BYTES",
     "MAX_PATCH_BYTES",
     "MAX_VARIATIONS",
+    "MODEL_HOST",
     "UNPRICED_MAX_TOKENS",
     "VERSION",
     "AnyEvent",
@@ -56,6 +67,7 @@ __all__ = [
     "InterruptedEvent",
     "Limits",
     "PatchEvent",
+    "RepositoryUrl",
     "RetryEvent",
     "Status",
     "StatusEvent",
@@ -69,5 +81,10 @@ __all__ = [
     "Usage",
     "UsageEvent",
     "VariationLimits",
+    "check_ref",
+    "check_server",
+    "conditions_of",
     "parse_line",
+    "repository_url",
+    "tasks_of",
 ]

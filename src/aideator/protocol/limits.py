@@ -14,6 +14,9 @@ UNPRICED_MAX_TOKENS = 2_000_000
 """Token cap that stands in for the cost cap when the model's price is unknown."""
 
 
+GRACE_SECONDS = 120.0
+"""How long past its own time limit an agent may go on before it is killed."""
+
 Turns = Annotated[int, Field(ge=1, le=500)]
 Tokens = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from aideator.protocol import ErrorCode
+from aideator.protocol import MODEL_HOST, ErrorCode
 from aideator_gateway.backends.dagger.engine import check_reachable, find_client, find_module
 from aideator_gateway.backends.dagger.feed import Feed
 from aideator_gateway.backends.dagger.forward import LogForwarder
@@ -39,9 +39,6 @@ RETRY_SECONDS = (1.0, 2.0, 5.0, 10.0, 30.0)
 
 SESSION_RUNS = 100
 SESSION_SECONDS = 6 * 3600.0
-
-_MODEL_HOST = "model"
-"""The module's name, inside the containers, for a model server that is tunnelled to them."""
 
 
 class DaggerBackend:
@@ -284,4 +281,4 @@ def _unexpected(error: Exception) -> BackendError:
 
 
 def _tunnelled(url: SplitResult, port: int) -> str:
-    return url._replace(netloc=f"{_MODEL_HOST}:{port}").geturl()
+    return url._replace(netloc=f"{MODEL_HOST}:{port}").geturl()

@@ -1,24 +1,12 @@
 """The query that carries out a run in the Dagger module, and what its answer or error means."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from aideator.protocol import ErrorCode
+from aideator_gateway.backends.dagger.session import QueryError
 from aideator_gateway.runs.backend import BackendError, RunSpec
 from aideator_gateway.runs.model import CheckResult
-
-_CODES = (
-    (ErrorCode.REPOSITORY_EMPTY, r"repo: .* no commit yet"),
-    (ErrorCode.REPOSITORY_NOT_FOUND, r"repo: there is no repository"),
-    (ErrorCode.REPOSITORY_UNREACHABLE, r"repo: "),
-    (ErrorCode.REF_NOT_FOUND, r"ref: "),
-    (ErrorCode.MISSING_API_KEY, r"api_key: "),
-    (ErrorCode.BASE_IMAGE_UNSUPPORTED, r"base_image: "),
-    (ErrorCode.SETUP_FAILED, r"setup: "),
-    (ErrorCode.DISK_FULL, r".*no space left on device"),
-)
-"""How the module's errors start: with the name of the argument they are about."""
 
 _VARIATION = """
 variationId status errorCode message
@@ -139,8 +127,13 @@ class Answer:
         return BackendError(code, message)
 
 
-def explain(message: str) -> BackendError:
-    """Return what an error of the module means for the whole run."""
-    message = message.removeprefix("FunctionError: ")
-    found = (code for code, start in _CODES if re.match(start, message, re.DOTALL))
-    return BackendError(next(found, ErrorCode.SANDBOX_FAILED), message)
+def explain(error: QueryError) -> BackendError:
+    """Return what an error of the module, or of its engine, means for the whole run."""
+    message = str(error).removeprefix("FunctionError: ")
+    try:
+        return BackendError(ErrorCode(error.code or ""), message)
+    except ValueError:
+        pass
+    # The engine's own words, for what the module could not put a code on.
+    full = "no space left on device" in message
+    return BackendError(ErrorCode.DISK_FULL if full else ErrorCode.SANDBOX_FAILED, message)

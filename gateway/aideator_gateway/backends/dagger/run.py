@@ -106,7 +106,7 @@ class DaggerRun:
             ) from None
         except QueryError as error:
             # A client whose engine is gone may put it in the words of a query's error.
-            raise explain(str(error)) if await self._session.alive() else _lost(error) from None
+            raise explain(error) if await self._session.alive() else _lost(error) from None
         except EngineLostError as error:
             raise _lost(error) from None
         finally:
@@ -146,7 +146,7 @@ class DaggerRun:
         logger.info("run %s: events are missing; the transcripts are read", self._spec.run_id)
         results = self._directory / "results"
         text = """query transcripts($id: ID!, $path: String!) {
-            node(id: $id) { ... on AideatorRun { export { export(path: $path) } } }
+            node(id: $id) { ... on AideatorRun { results { export(path: $path) } } }
         }"""
         try:
             await self._session.query(text, {"id": answer.id, "path": str(results)})

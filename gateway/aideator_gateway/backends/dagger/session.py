@@ -34,7 +34,17 @@ _TAIL = 8000
 
 
 class QueryError(Exception):
-    """The engine or the module says why a query failed."""
+    """The engine or the module says why a query failed.
+
+    Attributes
+    ----------
+    code
+        The module's own word for it, if it had one.
+    """
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class EngineLostError(Exception):
@@ -138,7 +148,8 @@ class DaggerSession:
         except (httpx.HTTPError, ValueError) as error:
             raise EngineLostError(f"{type(error).__name__} {error}".strip()) from None
         if errors := told.get("errors"):
-            raise QueryError(_plain(str(errors[0].get("message", ""))))
+            code = (errors[0].get("extensions") or {}).get("extra.code")
+            raise QueryError(_plain(str(errors[0].get("message", ""))), code)
         if told.get("data") is None:
             raise EngineLostError(f"the session answered {answer.status_code}")
         return told["data"]

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from aideator.protocol import MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
+from aideator.protocol import GRACE_SECONDS, MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
 from aideator_gateway.backends.git import fetch_commit, network_environment
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
@@ -21,9 +21,6 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 1.0
 """How long an agent that was told to stop may take to hand over its patch."""
-
-GRACE_SECONDS = 60.0
-"""How long past its own time limit an agent may go on before it is killed."""
 
 
 class LocalBackend:

@@ -65,7 +65,7 @@ class Tests:
         ]:
             expected = await winner.directory().file(path).contents()
             assert await changed.file(path).contents() == expected
-        result = json.loads(await run.export().file("result.json").contents())
+        result = json.loads(await run.results().file("result.json").contents())
         assert result["run_id"] == await run.run_id()
 
     @function(cache="session")

@@ -1,0 +1,65 @@
+"""How a request becomes one task a variation: the same on every way in."""
+
+from collections.abc import Sequence
+
+from aideator.protocol.limits import DEFAULT_VARIATIONS, MAX_VARIATIONS, Limits
+from aideator.protocol.task import Condition, EditorTool, Task
+
+
+def conditions_of(given: Sequence[Condition], variations: int | None) -> list[Condition]:
+    """Return one condition for each variation, in order.
+
+    Parameters
+    ----------
+    given
+        What was asked for; if empty, all variations share the defaults.
+    variations
+        How many were asked for; ``None`` for as many as there are conditions, else the
+        default.
+
+    Raises
+    ------
+    ValueError
+        The number is out of bounds, or not that of the conditions.
+    """
+    number = variations if variations is not None else len(given) or DEFAULT_VARIATIONS
+    if not 1 <= number <= MAX_VARIATIONS:
+        raise ValueError(f"{number} is not between 1 and {MAX_VARIATIONS}")
+    if given and len(given) != number:
+        raise ValueError(
+            f"variations is {number} but there are {len(given)} conditions; "
+            "make them agree or leave variations out"
+        )
+    return list(given) or [Condition()] * number
+
+
+def tasks_of(
+    prompt: str,
+    conditions: Sequence[Condition],
+    limits: Limits,
+    *,
+    model: str,
+    base_url: str | None,
+    editor_tool: EditorTool,
+) -> tuple[Task, ...]:
+    """Return the task of each variation.
+
+    Parameters
+    ----------
+    limits
+        The run's, of which each variation gets its part.
+    model
+        For conditions that name none.
+    base_url
+        Server that speaks the Messages API; ``None`` for Anthropic's own.
+    """
+    return tuple(
+        Task(
+            prompt=prompt,
+            condition=condition.model_copy(update={"model": condition.model or model}),
+            limits=limits.for_one_of(len(conditions), condition.limits),
+            base_url=base_url,
+            editor_tool=editor_tool,
+        )
+        for condition in conditions
+    )

@@ -1,0 +1,42 @@
+"""How a request becomes one task a variation."""
+
+import pytest
+
+from aideator.protocol import Condition, Limits, VariationLimits, conditions_of, tasks_of
+
+ONE, OTHER = Condition(label="one"), Condition(label="other", model="its-own")
+
+
+@pytest.mark.parametrize(
+    ("given", "variations", "number"), [([], None, 3), ([], 2, 2), ([ONE], None, 1), ([ONE], 1, 1)]
+)
+def test_there_is_a_condition_for_each_variation(
+    given: list[Condition], variations: int | None, number: int
+) -> None:
+    assert conditions_of(given, variations) == (given or [Condition()] * number)
+
+
+@pytest.mark.parametrize(
+    ("given", "variations", "said"),
+    [([], 0, "between 1 and 5"), ([ONE] * 6, None, "between 1 and 5"), ([ONE], 2, "agree")],
+)
+def test_numbers_that_do_not_agree(given: list[Condition], variations: int, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        conditions_of(given, variations)
+
+
+def test_a_task_has_its_model_and_its_share_of_the_limits() -> None:
+    own = OTHER.model_copy(update={"limits": VariationLimits(max_turns=7)})
+    first, second = tasks_of(
+        "Do it.",
+        [ONE, own],
+        Limits(max_turns=3, max_run_cost_usd=4),
+        model="default",
+        base_url="http://host:80",
+        editor_tool="plain",
+    )
+    assert (first.condition.model, second.condition.model) == ("default", "its-own")
+    assert (first.limits.max_turns, second.limits.max_turns) == (3, 7)
+    assert (first.limits.max_cost_usd, second.limits.max_cost_usd) == (2, 2)
+    assert (first.limits.max_run_cost_usd, first.base_url) == (None, "http://host:80")
+    assert second.editor_tool == "plain"
