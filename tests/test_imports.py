@@ -1,8 +1,6 @@
 """Imports point one way, and each install profile imports what it is for."""
 
 import ast
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,32 +95,3 @@ def test_a_command_does_not_import_the_server() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
-
-
-def test_a_base_install_imports_the_module_and_the_agent(tmp_path: Path) -> None:
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    environment = {
-        **{k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"},
-        "UV_PROJECT_ENVIRONMENT": str(tmp_path / "venv"),
-    }
-    subprocess.run(
-        [uv, "sync", "--quiet", "--frozen", "--no-dev", "--no-editable",
-         "--python", sys.executable, "--project", str(ROOT)],
-        env=environment, check=True, timeout=110,
-    )  # fmt: skip
-    program = (
-        "import importlib.util, pkgutil\n"
-        "import aideator, aideator.protocol, aideator.agent, dagger, anthropic\n"
-        "assert 'smallest' in aideator.protocol.Styles().names(), 'styles are not installed'\n"
-        "for package in (aideator.protocol, aideator.agent):\n"
-        "    for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
-        "        if not found.name.endswith('__main__'):\n"
-        "            importlib.import_module(found.name)\n"
-        "for name in ('starlette', 'sqlmodel', 'uvicorn'):\n"
-        "    assert importlib.util.find_spec(name) is None, name\n"
-    )
-    done = subprocess.run(
-        [str(tmp_path / "venv/bin/python"), "-c", program],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr

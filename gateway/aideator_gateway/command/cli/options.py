@@ -6,7 +6,6 @@ from typing import Any, TypeVar, get_args
 import click
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from aideator.protocol import Limits
 from aideator_gateway.settings import Settings
@@ -71,7 +70,8 @@ def limits_options(function: F) -> F:
 
 
 def _described(field: FieldInfo, default: object) -> str:
-    shown = "" if default in (None, PydanticUndefined) else f" [default: {default}]"
+    known = default is not None and not field.is_required() and field.default_factory is None
+    shown = f" [default: {default}]" if known else ""
     return f"{field.description or ''}{shown}"
 
 
