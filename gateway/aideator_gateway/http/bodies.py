@@ -25,6 +25,12 @@ class NewSelection(BaseModel):
     )
 
 
+class Cancellation(BaseModel):
+    """Body of ``POST /runs/{run_id}/cancel``: an empty object, or nothing at all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 class Success(BaseModel):
     """Answer to a change that was made."""
 
