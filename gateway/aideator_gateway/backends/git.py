@@ -1,13 +1,12 @@
 """One commit of a repository, fetched with git and nothing of the user's own settings."""
 
-import asyncio
 import os
 import re
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 
 from aideator.protocol import ErrorCode
+from aideator_gateway.backends.children import run
 from aideator_gateway.runs.backend import BackendError
 
 CLONE_SECONDS = 600
@@ -85,6 +84,8 @@ async def _git(*arguments: str) -> str:
     environment = {
         **network_environment(os.environ),
         "LC_ALL": "C",
+        # Else passwords for hosts are looked up in the real one.
+        "HOME": os.devnull,
         # Nobody is there to be asked, and no setting of this machine may redirect a fetch.
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -94,30 +95,18 @@ async def _git(*arguments: str) -> str:
     }
     settings = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "gc.auto=0")
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git", *settings, *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )  # fmt: skip
+        ended = await run(
+            "git", *settings, *arguments, environment=environment, seconds=CLONE_SECONDS
+        )
     except FileNotFoundError:
         raise BackendError(ErrorCode.GIT_MISSING, "git is not installed, or not on PATH.") from None
-    try:
-        async with asyncio.timeout(CLONE_SECONDS):
-            stdout, stderr = await process.communicate()
     except TimeoutError:
         raise BackendError(
             ErrorCode.REPOSITORY_UNREACHABLE, f"git did not finish within {CLONE_SECONDS} s."
         ) from None
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if process.returncode != 0:
-        raise _GitError(stderr.decode(errors="replace").strip())
-    return stdout.decode(errors="replace")
+    if ended.code != 0:
+        raise _GitError(ended.said)
+    return ended.stdout.decode(errors="replace")
 
 
 def _explain(stderr: str, url: str, ref: str | None) -> BackendError:
