@@ -128,6 +128,7 @@ class DaggerBackend:
                 spec=spec,
                 sink=sink,
                 directory=directory,
+                hosts=self._settings.repository_hosts,
             )
             with self._receiver.following(spec.run_id, feed):
                 await run.follow(feed, stop)

@@ -97,8 +97,12 @@ class LocalBackend:
             base = directory / "base"
             commit = await unless(
                 stop,
-                fetch_commit(spec.url, spec.ref, git_dir=base / "git", tree=base / "repo"),
-            )
+                fetch_commit(
+                    spec.url, spec.ref,
+                    hosts=self._settings.repository_hosts,
+                    git_dir=base / "git", tree=base / "repo",
+                ),
+            )  # fmt: skip
             if commit is None:
                 return
             await sink.prepared(commit=commit, isolation=self.isolation)
