@@ -1,11 +1,13 @@
 """A Git checkout on this machine: what is in it, and a patch put into it."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import click
 
 from aideator.protocol import ErrorCode
+from aideator_gateway.settings import without_ours
 
 
 class Checkout:
@@ -57,7 +59,12 @@ class Checkout:
 def _git(path: Path, *words: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     try:
         return subprocess.run(
-            ["git", "-C", str(path), *words], input=stdin, capture_output=True, check=False
+            ["git", "-C", str(path), *words],
+            # Filters that the checkout's settings name are run, too.
+            env=without_ours(os.environ),
+            input=stdin,
+            capture_output=True,
+            check=False,
         )
     except FileNotFoundError:
         code = ErrorCode.GIT_MISSING
