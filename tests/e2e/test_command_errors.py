@@ -97,7 +97,7 @@ def test_a_url_that_is_refused(tmp_path: Path, url: str, remedy: str) -> None:
     [
         ("--condition", "temperature=nan", "temperature: Input should be a finite number"),
         ("--condition", "label=a,temperature=hot", "temperature: Input should be a valid number"),
-        ("--condition", "max_turns=true", "limits.max_turns: Input should be a valid integer"),
+        ("--condition", "max_turns=true", "max_turns: Input should be a valid integer"),
         ("--max-cost-usd", "inf", "--max-cost-usd: Input should be a finite number"),
         ("--max-run-cost-usd", "1e400", "--max-run-cost-usd: Input should be a finite number"),
     ],
@@ -110,7 +110,7 @@ def test_a_number_that_is_none(tmp_path: Path, flag: str, value: str, said: str)
 def test_a_check_that_would_not_be_run(repository: Path, tmp_path: Path) -> None:
     data = str(tmp_path / "data")
     said = error_of("run", ".", "x", "--check", "true", *DEMO, "--data-dir", data, cwd=repository)
-    assert said.startswith("check: The local backend runs no checks")
+    assert said.startswith("--check: The local backend runs no checks")
     assert json.loads(run("list", "--json", "--data-dir", data, cwd=repository).stdout) == []
 
 
