@@ -23,13 +23,23 @@ FORBIDDEN = {
 ROOMS: dict[str, tuple[str, ...]] = {
     # room of the gateway: the rooms that it may import
     "waiting": (),
+    "hosting": (),
     "settings": ("runs.repository",),
     "runs": ("settings", "waiting"),
-    "backends": ("runs", "settings", "waiting"),
+    "backends": ("runs", "hosting", "settings", "waiting"),
     "scripted_model": (),
     "demo": ("scripted_model",),
     "http": ("runs", "settings", "waiting"),
-    "command": ("runs", "backends", "http", "scripted_model", "demo", "settings", "waiting"),
+    "command": (
+        "runs",
+        "backends",
+        "http",
+        "scripted_model",
+        "demo",
+        "hosting",
+        "settings",
+        "waiting",
+    ),
 }
 
 
