@@ -1,8 +1,5 @@
 """The HTTP API as an application: routes, errors and who may call."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -13,17 +10,15 @@ from aideator_gateway.http.routes import ROUTES, State
 from aideator_gateway.settings import Settings
 
 
-def create_app(
-    settings: Settings, opened: Callable[[], AbstractAsyncContextManager[State]]
-) -> Starlette:
+def create_app(settings: Settings, state: State) -> Starlette:
     """Return the gateway as an ASGI application.
 
     Parameters
     ----------
     settings
         Who may call.
-    opened
-        Opens what requests are answered from, for as long as the application is served.
+    state
+        What requests are answered from, opened for as long as the application is served.
     """
     middleware = [Middleware(Guard, settings=settings)]
     if settings.allow_origin:
@@ -36,9 +31,6 @@ def create_app(
                 expose_headers=["Location"],
             )
         )
-    return Starlette(
-        routes=ROUTES,
-        lifespan=lambda _: opened(),
-        exception_handlers=HANDLERS,
-        middleware=middleware,
-    )
+    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, middleware=middleware)
+    app.state.gateway = state
+    return app

@@ -12,6 +12,7 @@ from pathlib import Path
 from aideator.protocol import MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
 from aideator_gateway.backends.git import fetch_commit, network_environment
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
+from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings
@@ -32,17 +33,19 @@ class LocalBackend:
     Parameters
     ----------
     settings
-        The model's server and key, and the data directory that sandboxes are made in.
+        The model's server and key.
+    work
+        Where sandboxes are made.
     why
         Why this backend was chosen, if there was a choice.
     """
 
     name = "local"
 
-    def __init__(self, settings: Settings, *, why: str = "") -> None:
+    def __init__(self, settings: Settings, work: WorkDirectory, *, why: str = "") -> None:
         self._settings = settings
         self._why = f"{why}; " if why else ""
-        self._work = settings.data_dir / "work"
+        self._work = work
         self._bubblewrap = False
         self._reason = ""
 
@@ -52,11 +55,10 @@ class LocalBackend:
         return "bubblewrap" if self._bubblewrap else "process"
 
     async def start(self) -> None:
-        """Find out what can keep agents apart, and clear what an earlier gateway left."""
+        """Find out what can keep agents apart."""
         problem = await bubblewrap_problem()
         self._bubblewrap = problem is None
         self._reason = self._why + (problem or "bubblewrap works")
-        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
         if problem:
             logger.warning(
                 "%s: agents run as plain processes with resource limits and can read "
@@ -77,13 +79,11 @@ class LocalBackend:
         )
 
     async def aclose(self) -> None:
-        """Remove the directory of sandboxes."""
-        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+        """Nothing outlives a run here."""
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
         """Fetch the repository once and run all variations side by side."""
-        directory = self._work / spec.run_id
-        directory.mkdir(parents=True, mode=0o700)
+        directory = self._work.make(spec.run_id)
         try:
             base = directory / "base"
             commit = await unless(
@@ -97,7 +97,7 @@ class LocalBackend:
                 for number in spec.variation_ids:
                     group.create_task(self._variation(spec, number, directory, sink, stop))
         finally:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            await asyncio.to_thread(self._work.remove, directory)
 
     async def _variation(
         self, spec: RunSpec, number: int, directory: Path, sink: Sink, stop: asyncio.Event

@@ -18,6 +18,7 @@ from aideator_gateway.command.cli.results import list_runs, show
 from aideator_gateway.command.cli.run import demo, run
 from aideator_gateway.command.cli.serve import scripted_model, serve
 from aideator_gateway.command.client import ApiError
+from aideator_gateway.runs.problems import StartError
 from aideator_gateway.settings import SettingsError
 
 
@@ -61,6 +62,6 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(FAILED)
-    except (SettingsError, ApiError) as error:
+    except (SettingsError, StartError, ApiError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(FAILED)
