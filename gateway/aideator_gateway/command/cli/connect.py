@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from aideator_gateway.command.cli.output import Notes
+from aideator_gateway.command.cli.output import Notes, say
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import Address, running_gateway
 from aideator_gateway.command.fit import differences
