@@ -17,7 +17,7 @@ from aideator.agent.emitter import Emitter
 from aideator.agent.endings import Cancelled, Completed, Ending, Failed
 from aideator.agent.git import Git, GitError
 from aideator.agent.loop import Loop
-from aideator.agent.model import Model, connect
+from aideator.agent.model import Model, check_access, connect
 from aideator.agent.patch import Patch, Patcher
 from aideator.agent.report import Report
 from aideator.agent.timing import Timing
@@ -106,8 +106,7 @@ class Attempt:
         task, condition = self._task, self._task.condition
         name = condition.model or DEFAULT_MODEL
         settings = capabilities.settings(name, condition)
-        if self._place.api_key is None and self._place.auth_token is None and not task.base_url:
-            raise Failed(ErrorCode.MISSING_API_KEY, "There is no API key for the model.")
+        check_access(task.base_url, self._place.api_key, self._place.auth_token)
         if shutil.which("git") is None:
             raise Failed(ErrorCode.GIT_MISSING, "There is no git in the sandbox.")
         workspace = self._workspace = Workspace(self._place.workspace)
