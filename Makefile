@@ -9,7 +9,7 @@ STAMP := $(VENV)/.synced
 # Programs are started over and over here; without bytecode each start takes a sixth longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-engine check lint types bench eval clean
+.PHONY: help setup demo test test-engine test-soak check lint types bench eval clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -38,6 +38,9 @@ test: $(STAMP) ## Run the tests.
 
 test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where none answers.
 	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest --numprocesses=0 -m engine
+
+test-soak: $(STAMP) ## Run the long tests too.
+	@$(RUN)/pytest -m soak
 
 lint: $(STAMP) ## Check style.
 	@$(RUN)/ruff check .

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import errno
 import shutil
-import signal
 import tempfile
 import traceback
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from aideator.agent.loop import Loop
 from aideator.agent.model import Model, check_access, connect
 from aideator.agent.patch import Patch, Patcher
 from aideator.agent.report import Report
+from aideator.agent.stop import Stop, nothing
 from aideator.agent.timing import Timing
 from aideator.agent.tools import Tools
 from aideator.agent.tools.base import prompt as read_prompt
@@ -47,13 +47,20 @@ class Attempt:
     """One run of one variation."""
 
     def __init__(
-        self, task: Task, place: Place, emitter: Emitter, timing: Timing, report: Report
+        self,
+        task: Task,
+        place: Place,
+        emitter: Emitter,
+        timing: Timing,
+        report: Report,
+        stop: Stop,
     ) -> None:
         self._task = task
         self._place = place
         self._emitter = emitter
         self._timing = timing
         self._report = report
+        self._stop = stop
         # A share of a run is a variation's own by now; what is left is all for this one.
         self._budget = Budget(task.limits.for_one_of(1))
         self._loop: Loop | None = None
@@ -64,8 +71,11 @@ class Attempt:
         """Do all of it; the last event written is the ending."""
         with tempfile.TemporaryDirectory(prefix="aideator-") as scratch:
             work = asyncio.create_task(self._work(Path(scratch)))
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+            loop = asyncio.get_running_loop()
+            self._stop.becomes(lambda: loop.call_soon_threadsafe(work.cancel))
             ending = await self._ending_of(work)
+            # What comes now comes too late to change the ending, and the loop soon ends.
+            self._stop.becomes(nothing)
             patch = None
             try:
                 patch = await self._patch()

@@ -68,10 +68,14 @@ class Report:
 
     def failed(self, code: str, message: str) -> None:
         """End an attempt that could not even begin."""
-        self.patch()
+        self._no_patch()
         self.ending("failed", turns=0, total={}, code=code, message=message)
 
     def cancelled(self) -> None:
         """End an attempt that was told to stop before it began."""
-        self.patch()
+        self._no_patch()
         self.ending("cancelled", turns=0, total={}, code="cancelled", message="Cancelled.")
+
+    def _no_patch(self) -> None:
+        with contextlib.suppress(OSError):
+            self.patch()
