@@ -131,7 +131,6 @@ class Sandbox:
                 output=arguments.output,
                 view=None if events == "json" else TextView(),
                 stdout=stdout.fileno(),
-                secrets=[KEY],
             )
             report = Report(emitter, arguments.output, time.monotonic())
             keys = {"ANTHROPIC_API_KEY": KEY} if secrets is None else secrets

@@ -30,7 +30,6 @@ def main() -> int:
         attempt=int(os.environ.get("AIDEATOR_ATTEMPT") or 1),
         output=arguments.output,
         view=None if arguments.events == "json" else TextView(),
-        secrets=secrets.values(),
     )
     report = Report(emitter, arguments.output, started)
     emitter.status("starting", "The agent starts.")

@@ -38,6 +38,7 @@ class Report:
         insertions: int = 0,
         deletions: int = 0,
         truncated: bool = False,
+        withheld: bool = False,
     ) -> None:
         """Hand over the patch, empty unless given.
 
@@ -54,8 +55,9 @@ class Report:
             insertions=insertions,
             deletions=deletions,
             truncated=truncated,
+            withheld=withheld,
         )
-        if not truncated:
+        if not truncated and not withheld:
             (self._output / "changes.patch").write_bytes(diff)
 
     def ending(self, type_: str, **fields: object) -> None:

@@ -15,6 +15,7 @@ from aideator.agent.sandbox import limit_resources
 from aideator.agent.stop import Stop, nothing
 from aideator.agent.timing import Timing
 from aideator.protocol.errors import ErrorCode
+from aideator.protocol.secrets import Secrets
 from aideator.protocol.task import Task
 
 
@@ -69,11 +70,14 @@ def prepare(
     ValueError
         It is not valid, or a variable in the environment is not.
     """
+    hidden = Secrets(secrets.values())
+    emitter.hide = hidden.hidden_in
     place = Place(
         workspace=arguments.workspace,
         git_dir=arguments.git_dir.resolve(),
         api_key=secrets.get("ANTHROPIC_API_KEY"),
         auth_token=secrets.get("ANTHROPIC_AUTH_TOKEN"),
+        secrets=hidden,
         headers={
             "x-aideator-run": environment.get("AIDEATOR_RUN_ID", ""),
             "x-aideator-variation": environment.get("AIDEATOR_VARIATION_ID", ""),

@@ -32,6 +32,7 @@ from aideator.protocol.limits import (
     VariationLimits,
 )
 from aideator.protocol.outcomes import Status, StopReason
+from aideator.protocol.secrets import Secrets
 from aideator.protocol.styles import Styles
 from aideator.protocol.task import DEFAULT_MODEL, Condition, EditorTool, Task
 
@@ -57,6 +58,7 @@ __all__ = [
     "Limits",
     "PatchEvent",
     "RetryEvent",
+    "Secrets",
     "Status",
     "StatusEvent",
     "StopReason",

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from aideator.protocol import MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
+from aideator.protocol import MAX_LINE_BYTES, EndEvent, ErrorCode, Secrets, parse_line
 from aideator_gateway.backends.git import fetch_commit, network_environment
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
@@ -207,10 +207,9 @@ class LocalBackend:
         return environment
 
     def _scrub(self, text: str) -> str:
-        for secret in (self._settings.api_key, self._settings.auth_token):
-            if secret:
-                text = text.replace(secret.get_secret_value(), "***")
-        return text
+        given = (self._settings.api_key, self._settings.auth_token)
+        secrets = Secrets(secret.get_secret_value() for secret in given if secret)
+        return secrets.hidden_in(text)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
