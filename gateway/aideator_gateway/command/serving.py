@@ -1,10 +1,13 @@
 """The gateway under uvicorn: for good, or for as long as one command takes."""
 
+import asyncio
+import contextlib
 import secrets
 import socket
 import threading
 import time
-from types import TracebackType
+from collections.abc import AsyncIterator
+from types import FrameType, TracebackType
 from typing import Self
 
 import uvicorn
@@ -14,9 +17,13 @@ from starlette.types import Message, Receive, Scope, Send
 from aideator_gateway.command.assembly import open_gateway
 from aideator_gateway.command.datadir import Address, announce
 from aideator_gateway.http.app import create_app
+from aideator_gateway.http.routes import State
 from aideator_gateway.settings import Settings, SettingsError
 
 START_SECONDS = 60.0
+
+STREAMS_SECONDS = 2.0
+"""How long readers may take for the last of a stream once all runs have ended."""
 
 
 class GatewayServer(uvicorn.Server):
@@ -24,7 +31,8 @@ class GatewayServer(uvicorn.Server):
 
     def __init__(self, settings: Settings, *, log_level: str) -> None:
         self._settings = settings
-        self._app = create_app(settings, lambda: open_gateway(settings))
+        self._app = create_app(settings, self._open)
+        self._opened: State | None = None
         self.error: BaseException | None = None
         """What kept it from starting."""
         super().__init__(
@@ -36,11 +44,16 @@ class GatewayServer(uvicorn.Server):
                 log_level=log_level,
                 access_log=False,
                 server_header=False,
-                # Streams stay open as long as a run does; they must not hold up a shutdown.
                 timeout_graceful_shutdown=2,
                 lifespan="on",
             )
         )
+
+    @contextlib.asynccontextmanager
+    async def _open(self) -> AsyncIterator[State]:
+        async with open_gateway(self._settings) as state:
+            self._opened = state
+            yield state
 
     async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass calls on; a setting that cannot be used is kept, and is no traceback."""
@@ -53,7 +66,7 @@ class GatewayServer(uvicorn.Server):
             # Starlette says what failed before it raises it; only then it is known what it is.
             if message["type"] == "lifespan.startup.failed":
                 held.append(message)
-            else:
+            elif not self.force_exit:
                 await send(message)
 
         try:
@@ -62,6 +75,8 @@ class GatewayServer(uvicorn.Server):
             self.error = error
             await send({"type": "lifespan.startup.failed", "message": ""})
         except BaseException as error:
+            if self.force_exit:
+                return  # whoever leaves at once leaves things as they are
             self.error = error
             for message in held:
                 await send(message)
@@ -85,6 +100,35 @@ class GatewayServer(uvicorn.Server):
                 self._settings.data_dir,
                 Address(self.url, token.get_secret_value() if token else None),
             )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the runs, let streams have their ends, then stop as uvicorn does.
+
+        uvicorn closes connections before it tells the application to stop, so the runs, which
+        streams wait for, are told here.
+        """
+        for server in self.servers:
+            server.close()
+        if self._opened is not None:
+            ending = asyncio.create_task(self._end(self._opened))
+            while not ending.done() and not self.force_exit:
+                await asyncio.wait((ending,), timeout=0.05)
+            ending.cancel()
+            await asyncio.wait((ending,))
+            self._opened["log"].cut_off()
+        await super().shutdown(sockets)
+
+    async def _end(self, opened: State) -> None:
+        await opened["runs"].aclose()
+        opened["log"].let_go()
+        if reading := set(self.server_state.tasks):
+            await asyncio.wait(reading, timeout=STREAMS_SECONDS)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop on a first signal; leave at once on a second one, whichever it is."""
+        again = self.should_exit
+        super().handle_exit(sig, frame)
+        self.force_exit = self.force_exit or again
 
 
 def check_port(settings: Settings) -> None:

@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     AGENT_CRASHED = "agent_crashed"
     TIMED_OUT = "timed_out"
     DISK_FULL = "disk_full"
+    STORAGE_FAILED = "storage_failed"
     ENGINE_UNAVAILABLE = "engine_unavailable"
     ENGINE_LOST = "engine_lost"
     # Somebody's decision, or the gateway's own end.
@@ -78,6 +79,9 @@ REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.AGENT_CRASHED: "Run again; if it stays, report it with the transcript.",
     ErrorCode.TIMED_OUT: "Raise max_seconds, or look in the transcript for what took so long.",
     ErrorCode.DISK_FULL: "Free disk space, then run again.",
+    ErrorCode.STORAGE_FAILED: (
+        "See what /readyz and the gateway's log say about its database, then run again."
+    ),
     ErrorCode.ENGINE_UNAVAILABLE: (
         "Start a Dagger engine, or use --backend local; later runs work as soon as it answers."
     ),
