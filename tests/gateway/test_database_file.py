@@ -11,12 +11,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from aideator.protocol import Limits, Status
 from aideator_gateway.runs.model import NewRun
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.runs.schema import APPLICATION_ID, SCHEMA, open_database
+from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
 from aideator_gateway.runs.stored import Entry
 from tests.support.command import error_of, run
@@ -231,7 +231,7 @@ def test_what_is_written_together_is_there_together_or_not_at_all(tmp_path: Path
             request = NewRun(github_url="https://github.com/user/repo", prompt="x", variations=1)
             await store.create_run("a", request, limits=Limits(), model="m", scripted=True)
             entries = [Entry("a", position, 1, "text", "{}") for position in (1, 2, 2)]
-            with pytest.raises(IntegrityError):
+            with pytest.raises(StorageError):
                 await store.append(entries, [])
             assert await store.entries("a", 0, 10) == []
             await store.append(entries[:2], [])

@@ -145,6 +145,10 @@ async def serve(settings: Settings) -> int | None:
                 logger.info("the model is a scripted demo, not an LLM: it costs nothing")
             logger.info("listening on %s", address.url)
             await server.serve()
+            if server.force_exit:
+                # Whoever leaves at once leaves things as they are, as after a crash.
+                signal.signal(told[-1], signal.SIG_DFL)
+                signal.raise_signal(told[-1])
     except asyncio.CancelledError:
         if not told:
             raise

@@ -249,10 +249,7 @@ class Runs:
         run = await self.get(run_id)
         active = self._driver.active(run_id)
         if active is None:
-            owner = await self._store.owner(run_id)
-            if owner != self._owners.me and not run.status.ended:
-                if not await self._owners.cancel(owner, run_id):
-                    await self.recover()
+            if not run.status.ended and not await self._is_ours_to_end(run_id):
                 return await self.get(run_id)
             if left := await self._store.unfinished(run_id=run_id):
                 # Nobody works on it, unless somebody else was as quick to see that.
@@ -267,6 +264,18 @@ class Runs:
                         f"works: {trouble}",
                     )
         return await self.get(run_id)
+
+    async def _is_ours_to_end(self, run_id: str) -> bool:
+        """Have another gateway cancel its run; if that has died, the run is taken over."""
+        owner = await self._store.owner(run_id)
+        if owner == self._owners.me:
+            return True
+        if await self._owners.cancel(owner, run_id):
+            return False
+        async with self._owners.dead([owner]) as dead:
+            if owner in dead:
+                await self._store.claim([run_id], self._owners.me)
+            return owner in dead
 
     async def delete(self, run_id: str) -> None:
         """Remove a run that has ended, with its log and its patches.
