@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from aideator_gateway.http.guard import Guard
+from aideator_gateway.http.page import page_routes
 from aideator_gateway.http.problems import HANDLERS
 from aideator_gateway.http.routes import ROUTES, State
 from aideator_gateway.settings import Settings
@@ -37,7 +38,7 @@ def create_app(
             )
         )
     return Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, *page_routes()],
         lifespan=lambda _: opened(),
         exception_handlers=HANDLERS,
         middleware=middleware,
