@@ -101,7 +101,7 @@ function ColumnHead({ attempt, variation, now, replayed }: HeadProps) {
           </span>
         )}
       </p>
-      <p class="column-doing soft cut">{going ? attempt.doing : " "}</p>
+      {going && <p class="column-doing soft cut">{attempt.doing}</p>}
     </header>
   );
 }

@@ -86,7 +86,7 @@ export function Replay({ session, run }: { session: Session; run: Run }) {
   const shown = position ?? length;
   return (
     <>
-      <div class="replay" role="group" aria-label="Replay">
+      <div class="player" role="group" aria-label="Replay">
         <button onClick={toggle} disabled={events.length === 0}>
           {playing ? "Pause" : "Play"}
         </button>
@@ -104,7 +104,7 @@ export function Replay({ session, run }: { session: Session; run: Run }) {
             seek(event.currentTarget.valueAsNumber);
           }}
         />
-        <span class="number soft replay-time">
+        <span class="number soft player-time">
           {complete ? `${duration(shown)} of ${duration(length)}` : "Loading …"}
         </span>
         <select aria-label="Speed" value={speed} onChange={(event) => setSpeed(Number(event.currentTarget.value))}>
@@ -125,7 +125,7 @@ export function Replay({ session, run }: { session: Session; run: Run }) {
             Show all
           </button>
         )}
-        <span class="replay-files">
+        <span class="player-files">
           {ids.map((id) => (
             <Download key={id} runId={run.run_id} id={id} />
           ))}

@@ -142,7 +142,7 @@ function Tool({ item, opened }: { item: ToolItem & { key: number }; answered: bo
       }}
     >
       <summary>
-        <span class="tool-name">{visible(item.name)}</span> <span class="tool-gist">{gist(item.input)}</span>{" "}
+        <span class="tool-name" title={visible(item.name)}>{headline(item)}</span> <span class="tool-gist">{gist(item.input)}</span>{" "}
         {item.result === null ? (
           <span class="soft">…</span>
         ) : item.result.isError ? (
@@ -173,12 +173,18 @@ function Tool({ item, opened }: { item: ToolItem & { key: number }; answered: bo
   );
 }
 
+/** A tool of several commands is known by the command. */
+function headline({ name, input }: ToolItem): string {
+  const command = typeof input === "object" && input !== null ? (input as Record<string, unknown>)["command"] : null;
+  return visible(typeof command === "string" && /^[a-z_]{1,30}$/.test(command) ? command : name);
+}
+
 const lines = (text: string): number => (text === "" ? 0 : text.split("\n").length);
 
 function gist(input: unknown): string {
   if (typeof input === "string") return visible(input.slice(0, 120));
   if (typeof input !== "object" || input === null) return "";
-  const words = Object.values(input).filter((value) => typeof value === "string" && value.length < 120 && !value.includes("\n"));
+  const words = Object.entries(input).filter(([name]) => name !== "command").map(([, value]) => value).filter((value) => typeof value === "string" && value.length < 120 && !value.includes("\n"));
   return visible(words.slice(0, 3).join(" ")).slice(0, 160);
 }
 
