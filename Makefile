@@ -9,7 +9,7 @@ STAMP := $(VENV)/.synced
 # Programs are started over and over here; without bytecode each start takes a sixth longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup page demo test test-page test-browser test-engine check lint types bench eval clean
+.PHONY: help setup page demo test test-page test-browser test-engine test-soak check lint types bench eval clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -35,7 +35,7 @@ PAGE := gateway/page
 BUILT := gateway/aideator_gateway/http/static/index.html
 PAGE_SOURCES := $(wildcard $(PAGE)/*.json $(PAGE)/*.ts $(PAGE)/*.html) $(shell find $(PAGE)/src $(PAGE)/public -type f -not -name schema.d.ts)
 
-$(PAGE)/node_modules/.installed: $(STAMP) $(PAGE)/package-lock.json scripts/npm.py
+$(PAGE)/node_modules/.installed: $(PAGE)/package-lock.json | $(STAMP)
 	@$(RUN)/python scripts/npm.py ci --no-progress --loglevel=error
 	@touch $@
 
@@ -64,6 +64,9 @@ test-browser: page ## Drive the page in a Chromium; fails where there is none.
 
 test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where none answers.
 	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest --numprocesses=0 -m engine
+
+test-soak: $(STAMP) ## Run the long tests too.
+	@$(RUN)/pytest -m soak
 
 lint: $(STAMP) ## Check style.
 	@$(RUN)/ruff check .

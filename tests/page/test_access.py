@@ -15,7 +15,7 @@ AXE = Path(__file__).parents[2] / "gateway/page/node_modules/axe-core/axe.min.js
 RULES = """axe.run(document, {resultTypes: ["violations"]}).then((result) =>
   result.violations
     .filter((found) => ["serious", "critical"].includes(found.impact))
-    .map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ").slice(0, 600)}`))
+    .map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ")}`))
 """
 
 
@@ -34,7 +34,7 @@ def finished(demo_gateway: Gateway, shared_repository: Path) -> str:
 
 def views(page: Page, url: str, run_id: str) -> list[str]:
     """Show one view after the other; return what axe finds in them."""
-    findings = []
+    findings: list[str] = []
 
     def show(path: str, selector: str, key: str | None = None) -> None:
         page.goto(f"{url}/{path}")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from aideator_gateway.scripted_model.script import Text, Thinking, ToolUse
+from aideator_gateway.scripted_model.script import Reply, Text, Thinking, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
 from tests.support.gateways import Gateway, serving
@@ -20,7 +20,8 @@ EVIL = """\
 <iframe src="https://example.com/frame"></iframe> <style>body { display: none }</style>
 
 [a link](javascript:window.ran='link') and ![an image](https://example.com/pixel.png) and
-<https://example.com/auto> and https://example.com/bare and [data](data:text/html,<script>1</script>)
+<https://example.com/auto> and https://example.com/bare and
+[data](data:text/html,<script>1</script>)
 
 Colours \x1b[31mred\x1b[0m, a bell \x07, turned \u202eredro\u202c, hidden \u200b\u2066here\u2069.
 
@@ -39,7 +40,7 @@ def test_hostile_text_is_shown_and_inert(
     visit: Open, shared_repository: Path, tmp_path: Path
 ) -> None:
     create = {"command": "create", "path": NAME, "file_text": f"{EVIL}{'x' * 1_000_000}\n"}
-    replies = [
+    replies: list[Reply] = [
         [Thinking(EVIL), Text(EVIL), ToolUse("str_replace_based_edit_tool", create)],
         [Text(["y" * 200_000] * 5), Text(EVIL)],
     ]

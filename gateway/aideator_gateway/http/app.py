@@ -5,10 +5,11 @@ from contextlib import AbstractAsyncContextManager
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
+from aideator_gateway.http.client_page import page_routes
 from aideator_gateway.http.guard import Guard
-from aideator_gateway.http.page import page_routes
+from aideator_gateway.http.pages import Pages
 from aideator_gateway.http.problems import HANDLERS
 from aideator_gateway.http.routes import ROUTES, State
 from aideator_gateway.settings import Settings
@@ -16,7 +17,7 @@ from aideator_gateway.settings import Settings
 
 def create_app(
     settings: Settings, opened: Callable[[], AbstractAsyncContextManager[State]]
-) -> Starlette:
+) -> ASGIApp:
     """Return the gateway as an ASGI application.
 
     Parameters
@@ -26,20 +27,10 @@ def create_app(
     opened
         Opens what requests are answered from, for as long as the application is served.
     """
-    middleware = [Middleware(Guard, settings=settings)]
-    if settings.allow_origin:
-        middleware.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(settings.allow_origin),
-                allow_methods=["GET", "POST", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
-                expose_headers=["Location"],
-            )
-        )
-    return Starlette(
+    app = Starlette(
         routes=[*ROUTES, *page_routes()],
         lifespan=lambda _: opened(),
         exception_handlers=HANDLERS,
-        middleware=middleware,
+        middleware=[Middleware(Guard, settings=settings)],
     )
+    return Pages(app, settings.allow_origin) if settings.allow_origin else app

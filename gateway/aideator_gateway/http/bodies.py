@@ -25,16 +25,28 @@ class NewSelection(BaseModel):
     )
 
 
+class Cancellation(BaseModel):
+    """Body of ``POST /runs/{run_id}/cancel``: an empty object, or nothing at all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 class Success(BaseModel):
     """Answer to a change that was made."""
 
     status: str = Field(default="success", examples=["success"])
 
 
+BRIEF = 200
+"""Characters of a prompt that the list of runs carries, and most of a search."""
+
+
 class RunList(BaseModel):
     """Answer to ``GET /runs``, newest first."""
 
-    runs: list[Run]
+    runs: list[Run] = Field(
+        description=f"Each with the first {BRIEF} characters of its prompt; the run has all of it."
+    )
     next: str | None = Field(description="Cursor of the next page, or null on the last.")
 
 

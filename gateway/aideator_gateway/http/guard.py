@@ -1,8 +1,8 @@
 """Who may call. This server starts coding agents, so it asks from the first request on.
 
 Loopback alone is no fence: a web page can be made to call it (a foreign ``Origin``), or
-to take its name (DNS rebinding: a foreign ``Host``). So both are checked, only JSON may
-change anything, which a form of another page cannot send, and off loopback a token is due.
+to take its name (DNS rebinding: a foreign ``Host``). So both are checked, no body but JSON
+may change anything, which a form of another page cannot send, and off loopback a token is due.
 """
 
 import secrets
@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from aideator_gateway.http.page import PREFIX as PAGE
+from aideator_gateway.http.client_page import PREFIX as PAGE
 from aideator_gateway.http.problems import response
 from aideator_gateway.runs.problems import Problem
 from aideator_gateway.settings import Settings
@@ -37,13 +37,13 @@ class Guard:
             await self._app(scope, receive, send)
             return
         try:
-            self._check(scope["method"], scope["path"], scope["scheme"], Headers(scope=scope))
+            self._check(scope["path"], scope["scheme"], Headers(scope=scope))
         except Problem as problem:
             await response(problem)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _check(self, method: str, path: str, scheme: str, headers: Headers) -> None:
+    def _check(self, path: str, scheme: str, headers: Headers) -> None:
         host = headers.get("host", "")
         if _name(host) not in self._settings.server_hosts:
             raise Problem(
@@ -62,11 +62,8 @@ class Guard:
                 f"Pages of {origin} may not call this server; start it with "
                 "--allow-origin ORIGIN if they should.",
             )
-        if method == "OPTIONS" or path in OPEN_PATHS or path.startswith(OPEN_FOLDERS):
-            return
-        self._check_token(headers)
-        if method in ("POST", "PUT", "PATCH") and not _is_json(headers):
-            raise Problem("unsupported_media_type", "Send Content-Type: application/json.")
+        if not (path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)):
+            self._check_token(headers)
 
     def _check_token(self, headers: Headers) -> None:
         token = self._settings.token
@@ -88,8 +85,20 @@ def _name(host: str) -> str:
     return host.partition(":")[0].lower()
 
 
-def _is_json(headers: Headers) -> bool:
-    return headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+def check_media_type(headers: Headers) -> None:
+    """Raise the ``Problem`` that a body is anything but JSON.
+
+    A request that has no body needs no type. A form always names one, even when it is empty.
+    """
+    given = headers.get("content-type")
+    if given is None and not _has_body(headers):
+        return
+    if given is None or given.partition(";")[0].strip().lower() != "application/json":
+        raise Problem("unsupported_media_type", "Send Content-Type: application/json.")
+
+
+def _has_body(headers: Headers) -> bool:
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 async def read_body(request: Request) -> bytes:

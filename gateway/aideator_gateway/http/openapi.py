@@ -9,17 +9,16 @@ from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 
 from aideator_gateway.http import bodies
 from aideator_gateway.http.problems import CODES, PROBLEM_JSON, ProblemDetails
+from aideator_gateway.http.schemas import TEMPLATE, schemas
 from aideator_gateway.http.sse import STREAM_EVENTS
 from aideator_gateway.runs.model import NewRun, Readiness, Run
 
-_MODELS: tuple[type[BaseModel], ...] = (
-    NewRun,
+_REQUESTS: tuple[type[BaseModel], ...] = (NewRun, bodies.NewSelection, bodies.Cancellation)
+_ANSWERS: tuple[type[BaseModel], ...] = (
     bodies.RunCreated,
-    bodies.NewSelection,
     bodies.Success,
     Run,
     bodies.RunList,
@@ -70,10 +69,6 @@ data: {"status": "completed"}
 
 def document() -> dict[str, Any]:
     """Return the OpenAPI document of the HTTP API."""
-    _, definitions = models_json_schema(
-        [(model, "serialization" if _is_answer(model) else "validation") for model in _MODELS],
-        ref_template="#/components/schemas/{model}",
-    )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -87,7 +82,7 @@ def document() -> dict[str, Any]:
         "security": [{}, {"token": []}],
         "paths": _paths(),
         "components": {
-            "schemas": definitions["$defs"],
+            "schemas": schemas(_REQUESTS, _ANSWERS),
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -105,10 +100,6 @@ _DESCRIPTION = (
     "| code | status | meaning |\n| --- | --- | --- |\n"
     + "".join(f"| `{code}` | {status} | {title} |\n" for code, (status, title) in CODES.items())
 )
-
-
-def _is_answer(model: type[BaseModel]) -> bool:
-    return model not in (NewRun, bodies.NewSelection)
 
 
 def _paths() -> dict[str, Any]:
@@ -154,6 +145,15 @@ def _paths() -> dict[str, Any]:
                         "description": "`next` of the page before.",
                         "schema": {"type": "string"},
                     },
+                    {
+                        "name": "search",
+                        "in": "query",
+                        "description": (
+                            "Part of a prompt, a repository, a run's id, a label or a style; "
+                            "case counts for nothing."
+                        ),
+                        "schema": {"type": "string", "maxLength": bodies.BRIEF},
+                    },
                 ],
             ),
         },
@@ -186,8 +186,9 @@ def _paths() -> dict[str, Any]:
                 "cancelRun",
                 "Stop what still runs; a run that has ended stays as it is",
                 {"200": _json("The run, ended.", Run)},
-                ("run_not_found", "unsupported_media_type"),
-                body={"type": "object"},
+                (*_BODY, "run_not_found"),
+                body=bodies.Cancellation,
+                body_required=False,
             ),
         },
         "/runs/{run_id}/variations/{variation_id}/patch": {
@@ -212,7 +213,8 @@ def _paths() -> dict[str, Any]:
                 {
                     "200": {
                         "description": "One JSON object a line.",
-                        "content": {"application/jsonl": {"schema": {"type": "string"}}},
+                        # No generator knows a type of JSON lines, and some drop the answer.
+                        "content": {"text/plain": {"schema": {"type": "string"}}},
                     }
                 },
                 ("run_not_found", "variation_not_found"),
@@ -255,17 +257,16 @@ def _operation(
     errors: tuple[str, ...] = (),
     *,
     parameters: list[dict[str, Any]] | None = None,
-    body: type[BaseModel] | dict[str, Any] | None = None,
+    body: type[BaseModel] | None = None,
+    body_required: bool = True,
 ) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": name, "summary": summary, "tags": ["runs"]}
     if parameters:
         operation["parameters"] = parameters
     if body is not None:
-        schema = body if isinstance(body, dict) else _reference(body)
-        required = not isinstance(body, dict)
         operation["requestBody"] = {
-            "required": required,
-            "content": {"application/json": {"schema": schema}},
+            "required": body_required,
+            "content": {"application/json": {"schema": _reference(body)}},
         }
     operation["responses"] = answers | _problems((*_GUARDED, *errors, "internal_error"))
     return operation
@@ -285,7 +286,7 @@ def _problems(codes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"$ref": TEMPLATE.format(model=model.__name__)}
 
 
 def _json(description: str, model: type[BaseModel]) -> dict[str, Any]:

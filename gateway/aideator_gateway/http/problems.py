@@ -1,6 +1,7 @@
 """Errors of the HTTP API: RFC 9457 problem details with a stable ``code``."""
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
@@ -63,24 +64,47 @@ def response(problem: Problem) -> Response:
     )
 
 
-def from_validation(error: ValidationError) -> Problem:
-    """Turn pydantic's findings into one problem that names every field."""
+def from_validation(error: ValidationError, model: type[BaseModel]) -> Problem:
+    """Turn pydantic's findings about a ``model`` into one problem that names every field."""
     findings = []
     for found in error.errors(include_url=False, include_input=False):
         if found["type"] in ("json_invalid", "model_type") and not found["loc"]:
             return Problem("invalid_json", f"Send a JSON object as the body: {found['msg']}.")
         field = ".".join(str(part) for part in found["loc"]) or "body"
-        findings.append(FieldError(field=field, message=_remedy(found["type"], found["msg"])))
+        if found["type"] == "extra_forbidden":
+            message = _unknown(_fields(model, found["loc"][:-1]))
+        else:
+            message = _remedy(found["type"], found["msg"])
+        findings.append(FieldError(field=field, message=message))
     return Problem(
         "invalid_request", "; ".join(f"{f.field}: {f.message}" for f in findings), findings
     )
 
 
+def _unknown(known: Iterable[str]) -> str:
+    names = ", ".join(known)
+    return f"This field is not known; known are {names}." if names else "No field is known here."
+
+
+def _fields(model: type[BaseModel], place: Iterable[int | str]) -> Iterable[str]:
+    """Return the fields of the object at a place inside a model."""
+    for part in place:
+        if isinstance(part, str):
+            model = next(_models(model.model_fields[part].annotation))
+    return model.model_fields
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Find the models that an annotation names."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
 def _remedy(kind: str, message: str) -> str:
     if kind == "missing":
         return "This field is required."
-    if kind == "extra_forbidden":
-        return "This field is not known; remove it."
     if kind == "string_pattern_mismatch":
         return "This field must not be blank."
     message = message.removeprefix("Value error, ")
@@ -105,6 +129,9 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     answer = response(problem)
     for name, value in (error.headers or {}).items():
         answer.headers[name] = value
+    if error.status_code == 405:
+        # The router says what a path takes; files say nothing, and are only read.
+        answer.headers.setdefault("Allow", "GET, HEAD")
     return answer
 
 

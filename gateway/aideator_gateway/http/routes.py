@@ -1,5 +1,6 @@
 """The HTTP API: read a request, ask ``Runs``, write the answer. Nothing is decided here."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -7,9 +8,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from aideator_gateway.http.bodies import Health, NewSelection, RunCreated, RunList, Success
+from aideator_gateway.http.bodies import (
+    BRIEF,
+    Cancellation,
+    Health,
+    NewSelection,
+    RunCreated,
+    RunList,
+    Success,
+)
 from aideator_gateway.http.docs_page import docs_routes
-from aideator_gateway.http.guard import read_body
+from aideator_gateway.http.guard import check_media_type, read_body
 from aideator_gateway.http.problems import from_validation
 from aideator_gateway.http.stream import EventStream
 from aideator_gateway.runs.backend import Backend
@@ -21,6 +30,8 @@ from aideator_gateway.runs.problems import Problem, invalid_field
 from aideator_gateway.runs.store import Store
 
 M = TypeVar("M", bound=BaseModel)
+
+Endpoint = Callable[[Request], Awaitable[Response | EventStream]]
 
 PAGE = 50
 MAX_PAGE = 200
@@ -51,15 +62,28 @@ def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = 
     return JSONResponse(model.model_dump(mode="json"), status_code=status, headers=headers)
 
 
-async def _read(request: Request, model: type[M], context: Any = None) -> M:
+async def _read(request: Request, model: type[M], context: Any = None, *, empty: bytes = b"") -> M:
+    """Return the body as a model; ``empty`` is what stands for no body at all."""
     try:
-        return model.model_validate_json(await read_body(request), context=context)
+        return model.model_validate_json(await read_body(request) or empty, context=context)
     except ValidationError as error:
-        raise from_validation(error) from None
+        raise from_validation(error, model) from None
+
+
+def _number(text: str) -> int | None:
+    """Return what decimal digits say, ``None`` for all else and for what no database holds."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _variation_id(request: Request) -> int:
-    return int(request.path_params["variation_id"])
+    given = request.path_params["variation_id"]
+    number = _number(given)
+    if number is None:
+        raise Problem(
+            "variation_not_found",
+            f"{given!r:.60} is no variation; GET /runs/{{run_id}} lists a run's variations.",
+        )
+    return number
 
 
 async def create_run(request: Request) -> Response:
@@ -83,18 +107,24 @@ def _idempotency_key(request: Request) -> str | None:
 
 async def list_runs(request: Request) -> Response:
     """``GET /runs``."""
-    try:
-        limit = int(request.query_params.get("limit", PAGE))
-    except ValueError:
-        limit = 0
-    if not 1 <= limit <= MAX_PAGE:
+    limit = _number(request.query_params.get("limit", str(PAGE)))
+    if limit is None or not 1 <= limit <= MAX_PAGE:
         raise invalid_field("limit", f"Use an integer from 1 to {MAX_PAGE}.")
     cursor = request.query_params.get("cursor")
     if cursor is not None:
         await _state(request)["runs"].get(cursor)
-    runs = await _state(request)["store"].runs(limit=limit + 1, before=cursor)
+    search = _search(request)
+    runs = await _state(request)["store"].runs(limit=limit + 1, before=cursor, search=search)
     more = len(runs) > limit
-    return _json(RunList(runs=runs[:limit], next=runs[limit - 1].run_id if more else None))
+    brief = [run.model_copy(update={"prompt": run.prompt[:BRIEF]}) for run in runs[:limit]]
+    return _json(RunList(runs=brief, next=runs[limit - 1].run_id if more else None))
+
+
+def _search(request: Request) -> str:
+    search = request.query_params.get("search", "").strip()
+    if len(search) > BRIEF:
+        raise invalid_field("search", f"Use at most {BRIEF} characters.")
+    return search
 
 
 async def get_run(request: Request) -> Response:
@@ -117,9 +147,10 @@ def _last_event_id(request: Request) -> int:
     given = request.headers.get("last-event-id")
     if given is None:
         return 0
-    if not (given.isascii() and given.isdigit() and len(given) < 19):
+    number = _number(given)
+    if number is None:
         raise Problem("invalid_header", "Last-Event-ID must be an id that this stream sent.")
-    return int(given)
+    return number
 
 
 async def select_variation(request: Request) -> Response:
@@ -133,6 +164,7 @@ async def select_variation(request: Request) -> Response:
 
 async def cancel_run(request: Request) -> Response:
     """``POST /runs/{run_id}/cancel``."""
+    await _read(request, Cancellation, empty=b"{}")
     return _json(await _state(request)["runs"].cancel(request.path_params["run_id"]))
 
 
@@ -157,7 +189,7 @@ async def get_transcript(request: Request) -> Response:
     await _state(request)["runs"].variation(run_id, variation_id)
     entries = await _state(request)["store"].transcript(run_id, variation_id)
     lines = "".join(f"{entry.line}\n" for entry in entries)
-    return Response(lines, media_type="application/jsonl")
+    return Response(lines, media_type="text/plain")
 
 
 async def healthz(request: Request) -> Response:
@@ -177,20 +209,30 @@ async def metrics(request: Request) -> Response:
     return Response(_state(request)["metrics"].text(), headers={"Content-Type": CONTENT_TYPE})
 
 
+def _path(path: str, **endpoints: Endpoint) -> Route:
+    """Return a path with its endpoint for each method; ``GET`` answers ``HEAD`` too.
+
+    One route, not one a method: only so the answer to another method says all that are allowed.
+    """
+
+    async def endpoint(request: Request) -> Any:
+        if request.method == "POST":
+            check_media_type(request.headers)
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, endpoint, methods=list(endpoints))
+
+
 ROUTES = [
-    Route("/runs", create_run, methods=["POST"]),
-    Route("/runs", list_runs, methods=["GET"]),
-    Route("/runs/{run_id}", get_run, methods=["GET"]),
-    Route("/runs/{run_id}", delete_run, methods=["DELETE"]),
-    Route("/runs/{run_id}/stream", stream_run, methods=["GET"]),
-    Route("/runs/{run_id}/select", select_variation, methods=["POST"]),
-    Route("/runs/{run_id}/cancel", cancel_run, methods=["POST"]),
-    Route("/runs/{run_id}/variations/{variation_id:int}/patch", get_patch, methods=["GET"]),
-    Route(
-        "/runs/{run_id}/variations/{variation_id:int}/transcript", get_transcript, methods=["GET"]
-    ),
-    Route("/healthz", healthz, methods=["GET"]),
-    Route("/readyz", readyz, methods=["GET"]),
-    Route("/metrics", metrics, methods=["GET"]),
+    _path("/runs", POST=create_run, GET=list_runs),
+    _path("/runs/{run_id}", GET=get_run, DELETE=delete_run),
+    _path("/runs/{run_id}/stream", GET=stream_run),
+    _path("/runs/{run_id}/select", POST=select_variation),
+    _path("/runs/{run_id}/cancel", POST=cancel_run),
+    _path("/runs/{run_id}/variations/{variation_id}/patch", GET=get_patch),
+    _path("/runs/{run_id}/variations/{variation_id}/transcript", GET=get_transcript),
+    _path("/healthz", GET=healthz),
+    _path("/readyz", GET=readyz),
+    _path("/metrics", GET=metrics),
     *docs_routes(),
 ]

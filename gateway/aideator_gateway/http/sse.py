@@ -39,7 +39,9 @@ MessageType = Literal[
 class Message(BaseModel):
     """Something a variation said or did. Fields that its type does not have are left out."""
 
-    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+    # The title names the class that openapi-python-client makes; one named as its field is
+    # no valid program.
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, title="StreamMessage")
 
     variation_id: int
     type: MessageType

@@ -51,8 +51,7 @@ class EventStream:
         self._after = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        del scope
+        """Send the stream; of ``HEAD``, what comes before it."""
         await send(
             {
                 "type": "http.response.start",
@@ -64,6 +63,9 @@ class EventStream:
                 ],
             }
         )
+        if scope["method"] == "HEAD":
+            await send({"type": "http.response.body", "body": b""})
+            return
         left = asyncio.Event()
         leaving = asyncio.create_task(_gone(receive, left))
         try:

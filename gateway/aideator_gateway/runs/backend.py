@@ -69,6 +69,8 @@ class Backend(Protocol):
     """A place where variations run."""
 
     name: str
+    runs_checks: bool
+    """Whether it runs a run's ``check``; where not, no run that has one is started."""
 
     async def start(self) -> None:
         """Get ready; an engine that is missing is a state, not an error."""

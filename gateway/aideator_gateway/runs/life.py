@@ -19,7 +19,7 @@ from aideator_gateway.runs.backend import Backend, BackendError, RunSpec
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.model import NewRun, Run, Variation
-from aideator_gateway.runs.problems import Problem
+from aideator_gateway.runs.problems import Problem, invalid_field
 from aideator_gateway.runs.recorder import Outcome, Recorder, cancelled, failed, interrupted
 from aideator_gateway.runs.repository import check_ref, check_url
 from aideator_gateway.runs.store import Store
@@ -101,7 +101,8 @@ class Runs:
         Raises
         ------
         Problem
-            If the repository may not be used, or the key was used for another request.
+            If the repository may not be used, checks are asked for where none are run, or the
+            key was used for another request.
         """
         if key is None:
             return await self._create(request), True
@@ -129,6 +130,12 @@ class Runs:
         )
         if request.ref is not None:
             check_ref(request.ref)
+        if request.check is not None and not self._backend.runs_checks:
+            raise invalid_field(
+                "check",
+                f"The {self._backend.name} backend runs no checks; leave this out, or start the "
+                "server with --backend dagger.",
+            )
         request = request.model_copy(update={"github_url": url})
         limits = self._limits(request)
         run = await self._store.create_run(

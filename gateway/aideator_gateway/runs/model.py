@@ -14,7 +14,9 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StringConstraints,
+    ValidationInfo,
     computed_field,
+    field_validator,
     model_validator,
 )
 
@@ -79,21 +81,32 @@ class NewRun(BaseModel):
     )
     check: NonBlank | None = Field(
         default=None,
-        description="Command run on every result, in a container without any key; Dagger only.",
+        description="Command run on every result, in a container without any key. Refused by a "
+        "server whose backend runs none: the local one.",
     )
 
     @model_validator(mode="before")
     @classmethod
     def _as_many_as_conditions(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("conditions"), list):
-            count = len(data["conditions"])
-            if data.get("variations", count) != count:
-                raise ValueError(
-                    f"variations is {data['variations']} but there are {count} conditions; "
-                    "make them agree or leave variations out"
-                )
-            return {**data, "variations": count}
+        given = data.get("conditions") if isinstance(data, dict) else None
+        # Too many or none are an error of the conditions' own.
+        if isinstance(given, list) and 1 <= len(given) <= MAX_VARIATIONS:
+            return {"variations": len(given), **data}
         return data
+
+    @field_validator("conditions", mode="after")
+    @classmethod
+    def _agree_with_variations(
+        cls, conditions: list[Condition] | None, info: ValidationInfo
+    ) -> list[Condition] | None:
+        # Variations that cannot be used are missing here, and have an error of their own.
+        count = info.data.get("variations")
+        if conditions is not None and count is not None and count != len(conditions):
+            raise ValueError(
+                f"variations is {count} but there are {len(conditions)} conditions; "
+                "make them agree or leave variations out"
+            )
+        return conditions
 
     def condition(self, variation_id: int) -> Condition:
         """Return the condition of one variation, ids from 1."""

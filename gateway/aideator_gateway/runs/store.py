@@ -20,6 +20,7 @@ from sqlmodel import SQLModel, col, select
 
 from aideator.protocol import Condition, Limits, Status
 from aideator_gateway.runs.model import NewRun, Run, Selection, Variation
+from aideator_gateway.runs.search import matching
 from aideator_gateway.runs.tables import EventRow, RunRow, SelectionRow, VariationRow
 from aideator_gateway.settings import SettingsError
 
@@ -176,10 +177,15 @@ class Store:
                 return None
             return (await self._with_parts(session, [row]))[0]
 
-    async def runs(self, *, limit: int, before: str | None = None) -> list[Run]:
-        """Return runs, newest first; ``before`` is the id of the last one already seen."""
+    async def runs(self, *, limit: int, before: str | None = None, search: str = "") -> list[Run]:
+        """Return runs, newest first; ``before`` is the id of the last one already seen.
+
+        ``search`` leaves only those that it finds, as ``matching`` says.
+        """
         newest = (col(RunRow.created_at).desc(), col(RunRow.run_id).desc())
         query = select(RunRow).order_by(*newest).limit(limit)
+        if search:
+            query = query.where(matching(search))
         async with self._session() as session:
             if before is not None:
                 seen = await session.get(RunRow, before)

@@ -17,17 +17,25 @@ UNPRICED_MAX_TOKENS = 2_000_000
 GRACE_SECONDS = 120.0
 """How long past its own time limit an agent may go on before it is killed."""
 
+MAX_TOKENS = 2**53 - 1
+"""Largest number of tokens that may be asked for: beyond it JSON readers differ."""
+
+
 Turns = Annotated[int, Field(ge=1, le=500)]
-Tokens = Annotated[int, Field(ge=1)]
+Tokens = Annotated[int, Field(ge=1, le=MAX_TOKENS)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Dollars = Annotated[float, Field(gt=0)]
 Retries = Annotated[int, Field(ge=0, le=20)]
+
+# What a limit means must not be guessed: true is no number, "5" is a text, and what is not
+# finite limits nothing and is no JSON.
+_EXACT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class VariationLimits(BaseModel):
     """Limits of one variation that go before its run's; what is left out stays the run's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _EXACT
 
     max_turns: Turns | None = None
     max_tokens: Tokens | None = None
@@ -41,7 +49,7 @@ class VariationLimits(BaseModel):
 class Limits(BaseModel):
     """Limits of one variation; reaching one ends it as ``completed`` with its patch kept."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = _EXACT
 
     max_turns: Turns = Field(default=40, description="Requests to the model that may be answered.")
     max_tokens: Tokens | None = Field(
@@ -54,7 +62,8 @@ class Limits(BaseModel):
     )
     max_run_cost_usd: Dollars | None = Field(
         default=DEFAULT_RUN_COST_USD,
-        description="Cost of the whole run, in US dollars; each variation may use an even share.",
+        description="Cost of the whole run, in US dollars; each variation may use an even share. "
+        "A server may have another default.",
     )
     max_retries: Retries = Field(
         default=4, description="Repeats of one request that failed in passing."

@@ -11,7 +11,7 @@ from pydantic import (
     model_validator,
 )
 
-from aideator.protocol.limits import Limits, VariationLimits
+from aideator.protocol.limits import MAX_TOKENS, Limits, VariationLimits
 from aideator.protocol.styles import MAX_STYLE_CHARACTERS, NAME_PATTERN, Styles, is_style_name
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
@@ -55,13 +55,22 @@ class Condition(BaseModel):
         json_schema_extra={"pattern": NAME_PATTERN},
     )
     temperature: float | None = Field(
-        default=None, ge=0, le=1, description="Sampling temperature, for models that take one."
+        default=None,
+        strict=True,
+        allow_inf_nan=False,
+        ge=0,
+        le=1,
+        description="Sampling temperature, for models that take one.",
     )
     effort: Effort | None = Field(
         default=None, description="How much work the model puts in, for models that take it."
     )
     thinking_tokens: int | None = Field(
-        default=None, ge=1024, description="Thinking budget, for models that take one."
+        default=None,
+        strict=True,
+        ge=1024,
+        le=MAX_TOKENS,
+        description="Thinking budget, for models that take one.",
     )
     limits: VariationLimits | None = Field(
         default=None, description="Limits of this variation that go before the run's."

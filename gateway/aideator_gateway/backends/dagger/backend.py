@@ -57,6 +57,7 @@ class DaggerBackend:
     """
 
     name = "dagger"
+    runs_checks = True
 
     def __init__(
         self,

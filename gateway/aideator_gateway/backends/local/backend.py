@@ -35,6 +35,7 @@ class LocalBackend:
     """
 
     name = "local"
+    runs_checks = False
 
     def __init__(self, settings: Settings, *, why: str = "") -> None:
         self._settings = settings

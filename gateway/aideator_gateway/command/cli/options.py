@@ -88,7 +88,9 @@ def limits(flags: dict[str, Any]) -> Limits | None:
         # Said at the shell it holds for this run, whoever's gateway carries it out.
         given["max_run_cost_usd"] = flags["max_run_cost_usd"]
     try:
-        return Limits.model_validate(given) if given else None
+        # A setting is a text until the settings are read.
+        texts = {name: str(value) for name, value in given.items()}
+        return Limits.model_validate_strings(texts) if given else None
     except ValidationError as error:
         found = error.errors()[0]
         raise click.BadParameter(found["msg"], param_hint=flag(str(found["loc"][0]))) from None

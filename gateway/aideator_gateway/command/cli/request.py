@@ -1,10 +1,11 @@
 """From what was said at the shell to the body of ``POST /runs``."""
 
+import contextlib
 import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +15,14 @@ from aideator_gateway.runs.model import NewRun
 
 _LIMITS = tuple(VariationLimits.model_fields)
 _KEYS = (*(name for name in Condition.model_fields if name != "limits"), *_LIMITS)
+_NUMBERS = (
+    *_LIMITS,
+    *(
+        name
+        for name, field in Condition.model_fields.items()
+        if {int, float} & {*get_args(field.annotation)}
+    ),
+)
 _BETWEEN = re.compile(rf",(?=(?:{'|'.join(_KEYS)})=)")
 _CONDITIONS: TypeAdapter[list[Condition]] = TypeAdapter(list[Condition])
 
@@ -83,7 +92,7 @@ def conditions(
 def _condition(text: str, styles: Styles) -> Condition:
     hint = "--condition"
     values: dict[str, Any] = {}
-    limits: dict[str, str] = {}
+    limits: dict[str, Any] = {}
     for part in _BETWEEN.split(text):
         key, equals, value = part.partition("=")
         if not equals:
@@ -91,8 +100,17 @@ def _condition(text: str, styles: Styles) -> Condition:
                 f"{part!r} is not KEY=VALUE; keys are {', '.join(_KEYS)}.",
                 param_hint=hint,
             )
-        (limits if key in _LIMITS else values)[key] = _from_file(value, hint)
+        said = _from_file(value, hint)
+        (limits if key in _LIMITS else values)[key] = _number(said) if key in _NUMBERS else said
     return _valid({**values, "limits": limits} if limits else values, styles, hint)
+
+
+def _number(text: str) -> int | float | str:
+    """Return the number that a text says; one that says none is left to be refused."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text
 
 
 def _valid(values: dict[str, Any], styles: Styles, hint: str) -> Condition:

@@ -56,7 +56,10 @@ _COUNT = click.IntRange(1, MAX_VARIATIONS)
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A JSON list of conditions.",
 )  # fmt: skip
-@click.option("--check", help="Command to run on every result; with the Dagger backend only.")
+@click.option(
+    "--check",
+    help="Command to run on every result; refused where the backend runs none: the local one.",
+)
 @limits_options
 @json_option
 @settings_options(without=SERVER_ONLY)

@@ -5,7 +5,7 @@ type Schemas = components["schemas"];
 
 export type Run = Schemas["Run"];
 export type Variation = Schemas["Variation"];
-export type Condition = Schemas["Condition"];
+export type Condition = Variation["condition"];
 export type Usage = Schemas["Usage"];
 export type Status = Schemas["Status"];
 export type PatchStat = Schemas["PatchStat"];

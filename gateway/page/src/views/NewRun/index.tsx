@@ -39,7 +39,7 @@ export default function NewRun() {
   useEffect(() => {
     document.title = "New run · AIdeator";
     apiDescription().then(
-      (document) => setFields(new Schemas(document).fields("NewRun")),
+      (document) => setFields(new Schemas(document).fields("/runs")),
       (error: unknown) => setProblem(error instanceof Error ? error.message : String(error)),
     );
   }, []);

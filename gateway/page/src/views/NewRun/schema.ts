@@ -41,6 +41,10 @@ export interface Field {
   choices: string[];
 }
 
+interface Operation {
+  requestBody?: { content?: Record<string, { schema?: Schema }> };
+}
+
 type Definitions = Record<string, Schema>;
 
 /** Text up to this length fits on a line. */
@@ -50,14 +54,16 @@ const MANY_LINES = /prompt|instructions|text|setup|notes/;
 export class Schemas {
   private readonly definitions: Definitions;
 
-  constructor(document: Record<string, unknown>) {
+  constructor(private readonly document: Record<string, unknown>) {
     const components = (document["components"] ?? {}) as { schemas?: Definitions };
     this.definitions = components.schemas ?? {};
   }
 
-  /** Return the fields of a body by its name. */
-  fields(name: string): Field[] {
-    return this.group(this.definitions[name] ?? {});
+  /** Return the fields of what is posted to a path. */
+  fields(path: string): Field[] {
+    const paths = (this.document["paths"] ?? {}) as Record<string, { post?: Operation }>;
+    const schema = paths[path]?.post?.requestBody?.content?.["application/json"]?.schema;
+    return this.group(this.resolve(schema ?? {}));
   }
 
   private group(schema: Schema): Field[] {
