@@ -7,6 +7,8 @@ interface Props {
   path: string;
   value: Value;
   errors: ReadonlyMap<string, string>;
+  /** What it is for stands in the empty field, where there is little room. */
+  compact?: boolean;
   onChange(value: Value): void;
 }
 
@@ -23,7 +25,7 @@ export function Input(props: Props) {
     name: path,
     "aria-invalid": error ? ("true" as const) : undefined,
     "aria-describedby": described || undefined,
-    placeholder: field.placeholder,
+    placeholder: field.placeholder || (props.compact ? field.description : ""),
   };
   const text = value === undefined || value === null ? "" : String(value);
   const change = (event: { currentTarget: { value: string } }): void => onChange(event.currentTarget.value);
@@ -66,7 +68,7 @@ export function Input(props: Props) {
         </p>
       )}
       {field.description && (
-        <p class="soft help" id={`${id}-help`}>
+        <p class={props.compact ? "hidden" : "soft help"} id={`${id}-help`}>
           {field.description}
         </p>
       )}

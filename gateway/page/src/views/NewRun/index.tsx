@@ -183,9 +183,9 @@ function ConditionForm(props: {
 }) {
   const { at, fields, values, errors, onChange } = props;
   const path = `conditions.${at}`;
-  const inputs = (some: Field[]) =>
+  const inputs = (some: Field[], compact: boolean) =>
     some.map((field) => (
-      <Input key={field.name} field={field} path={`${path}.${field.name}`} value={values[field.name]} errors={errors} onChange={(value) => onChange({ ...values, [field.name]: value })} />
+      <Input key={field.name} field={field} path={`${path}.${field.name}`} value={values[field.name]} errors={errors} compact={compact} onChange={(value) => onChange({ ...values, [field.name]: value })} />
     ));
   const few = FEW.flatMap((name) => fields.filter((field) => field.name === name));
   const more = fields.filter((field) => !FEW.includes(field.name));
@@ -197,12 +197,12 @@ function ConditionForm(props: {
         <Number id={at + 1} /> {String(values["label"] ?? "")}
       </h2>
       {errors.get(path) && <p class="bad error">{errors.get(path)}</p>}
-      {inputs(few)}
+      {inputs(few, true)}
       <details open={wrong || undefined}>
         <summary>
           More{filled > 0 && <span class="soft"> · {filled} set</span>}
         </summary>
-        {inputs(more)}
+        {inputs(more, false)}
       </details>
     </section>
   );
