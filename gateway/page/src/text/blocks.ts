@@ -88,7 +88,10 @@ const LIST = /^\s*([-*+]|\d+[.)])\s/;
 
 /** Whether what follows a gap still belongs to the list before it. */
 function goesOn(text: string, at: number): boolean {
-  return LIST.test(text) && LIST.test(text.slice(at, at + 12));
+  if (!LIST.test(text)) return false;
+  const next = text.slice(at, at + 12);
+  // A marker without what follows it may be the next item's, or not: that is not known yet.
+  return LIST.test(next) || /^([-*+]|\d+[.)]?)$/.test(next);
 }
 
 /** A place near `most` where a line or a word ends. */
