@@ -19,7 +19,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from aideator.protocol import MAX_VARIATIONS, Condition, Status, Styles
-from aideator_gateway.command.client import ApiError, Client
+from aideator_gateway.command.api_error import ApiError
+from aideator_gateway.command.client import Client
 from aideator_gateway.command.serving import EmbeddedGateway
 from aideator_gateway.runs.model import NewRun, Variation
 from aideator_gateway.settings import Settings, SettingsError

@@ -1,11 +1,13 @@
 """Fixtures that more than one kind of test needs."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support.gateways import Gateway, serving
+from tests.support.https_git import Certificate, GitServer, https_git
 from tests.support.repositories import make_repository
 
 
@@ -19,6 +21,26 @@ def repository(tmp_path: Path) -> Path:
 def shared_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a repository that no test changes."""
     return make_repository(tmp_path_factory.mktemp("shared") / "repository")
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Return a certificate for this machine's loopback."""
+    return Certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="session")
+def git_servers(
+    tmp_path_factory: pytest.TempPathFactory, certificate: Certificate
+) -> Iterator[list[GitServer]]:
+    """Return three servers, each with the same repository ``user/repo``."""
+    root = tmp_path_factory.mktemp("git")
+    make_repository(root / "user" / "repo")
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(https_git(root, certificate.chain, certificate.key))
+            for _ in range(3)
+        ]
 
 
 @pytest.fixture(scope="session")

@@ -215,6 +215,18 @@ class Settings(BaseModel):
         return self.api_key is not None or self.auth_token is not None
 
 
+def without_ours(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ`` without what is the gateway's own, its secrets among it.
+
+    For the user's own tools, which are told nothing else than by the user.
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith((PREFIX, "ANTHROPIC_"))
+    }
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach ``host``."""
     if host == "localhost":

@@ -8,7 +8,13 @@ T = TypeVar("T")
 
 
 async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what ``work`` returns, or ``None`` if ``stop`` was set and it was cancelled."""
+    """Return what ``work`` returns, or ``None`` if ``stop`` was set and it was cancelled.
+
+    Work is not begun at all if ``stop`` is set already.
+    """
+    if stop.is_set():
+        work.close()
+        return None
     task = asyncio.create_task(work)
     bell = asyncio.create_task(stop.wait())
     try:

@@ -13,23 +13,10 @@ import pytest
 from aideator_gateway.scripted_model.script import Hang, Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
-from tests.support.processes import argument_lists
+from tests.support.processes import processes_of, wait_until_gone, wait_until_removed
 from tests.support.repositories import make_repository
 
 SLOW = [[Text("word " * 1000, pace=0.05)]]
-
-
-def processes_of(data_dir: Path) -> list[int]:
-    """Return the ids of all processes that were started for this data directory."""
-    inside = f"{data_dir}/work".encode()
-    return [number for number, words in argument_lists().items() if inside in words]
-
-
-def wait_until_gone(data_dir: Path, seconds: float) -> list[int]:
-    deadline = time.monotonic() + seconds
-    while (left := processes_of(data_dir)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
 
 
 @contextmanager
@@ -71,7 +58,7 @@ def test_cancel_stops_within_two_seconds_and_keeps_the_patch(
         # Stopped agents hand over what they have, here an empty patch.
         assert [v["patch"]["files"] for v in run["variations"]] == [0] * 3
         assert wait_until_gone(gateway.data_dir, 1) == []
-        assert list((gateway.data_dir / "work").iterdir()) == []
+        assert wait_until_removed(gateway.data_dir) == []
         events = [(e.event, json.loads(e.data)) for e in gateway.stream(run_id)]
         assert [d["code"] for n, d in events if n == "error"] == ["cancelled"] * 3
         assert events[-1] == ("end", {"status": "cancelled"})
@@ -144,7 +131,7 @@ def test_only_one_gateway_uses_a_data_directory(tmp_path: Path) -> None:
 def test_the_plain_process_is_used_and_named_without_bubblewrap(tmp_path: Path) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("git", "cp", "sh"):
+    for name in ("git", "cp", "rm", "sh"):
         for directory in os.environ["PATH"].split(":"):
             if (Path(directory) / name).exists():
                 (programs / name).symlink_to(Path(directory) / name)
@@ -157,4 +144,5 @@ def test_the_plain_process_is_used_and_named_without_bubblewrap(tmp_path: Path) 
         assert "bubblewrap" in ready["reason"]
         run = gateway.finish(gateway.create(github_url=repository.as_uri(), variations=1))
         assert (run["status"], run["isolation"]) == ("completed", "process")
+        assert wait_until_removed(gateway.data_dir) == []
         assert wait_until_gone(gateway.data_dir, 2) == []

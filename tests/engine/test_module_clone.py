@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.engine.https_git import https_git
 from tests.engine.module import Module, creates
 from tests.engine.session import EngineError
+from tests.support.https_git import GitServer, https_git
 from tests.support.repositories import git, make_repository
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -52,8 +52,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(certificate: tuple[Path, Path], root: Path) -> Iterator[str]:
     """Return the address of a server without passwords."""
-    with https_git(root, *certificate) as url:
-        yield url
+    with https_git(root, *certificate) as git:
+        yield by_name(git)
+
+
+def by_name(server: GitServer) -> str:
+    """Return the server's address as the certificate has it."""
+    return server.url.replace("127.0.0.1", "localhost")
 
 
 def clone(module: Module, fields: str, **given: str | None) -> object:
@@ -105,7 +110,8 @@ def test_what_is_not_there_is_one_line(module: Module, server: str) -> None:
 def test_a_private_repository_by_its_token(
     module: Module, certificate: tuple[Path, Path], root: Path
 ) -> None:
-    with https_git(root, *certificate, token=TOKEN) as server:
+    with https_git(root, *certificate, token=TOKEN) as git:
+        server = by_name(git)
         with pytest.raises(EngineError, match=r"url: there is no repository to be read.*--token"):
             clone(module, "entries", url=f"{server}/full")
         secret = module.session.secret("token", TOKEN)

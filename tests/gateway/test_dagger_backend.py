@@ -22,16 +22,23 @@ from aideator_gateway.runs.backend import BackendError, RunSpec
 from aideator_gateway.runs.model import CheckResult
 from aideator_gateway.settings import Settings
 from tests.support.gateways import Gateway, serving
+from tests.support.https_git import Certificate, GitServer
 from tests.support.logs import end_line, event_line
+from tests.support.processes import environment_of
 from tests.support.scripted_dagger import install
 
 SECONDS = 30.0
 
 
 class Engine:
-    """A plan for the scripted client, and what the gateway asked it."""
+    """A plan for the scripted client, what the gateway asked it, and a repository for runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, forge: GitServer, certificate: Certificate) -> None:
+        self.forge = forge
+        self.url = f"{forge.url}/user/repo"
+        self.network = {
+            "AIDEATOR_ALLOW_HOST": forge.host, "GIT_SSL_CAINFO": str(certificate.authority)
+        }  # fmt: skip
         self._plan = directory / "plan.json"
         self.play()
         self.command = install(directory, self._plan)
@@ -53,8 +60,18 @@ class Engine:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    return Engine(tmp_path_factory.mktemp("engine"))
+def engine(
+    tmp_path_factory: pytest.TempPathFactory,
+    git_servers: list[GitServer],
+    certificate: Certificate,
+) -> Engine:
+    return Engine(tmp_path_factory.mktemp("engine"), git_servers[0], certificate)
+
+
+@pytest.fixture
+def own_engine(tmp_path: Path, git_servers: list[GitServer], certificate: Certificate) -> Engine:
+    """Return one whose gateway does not serve other tests."""
+    return Engine(tmp_path, git_servers[0], certificate)
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +89,19 @@ def gateway_on(engine: Engine, tmp_path: Path, **settings: str) -> Any:
         "--allow-file",
         _EXPERIMENTAL_DAGGER_CLI_BIN=str(engine.command),
         _EXPERIMENTAL_DAGGER_RUNNER_HOST="",
-        **{"AIDEATOR_API_KEY": "sk-ant-very-secret", **settings},
+        **{"AIDEATOR_API_KEY": "sk-ant-very-secret", **engine.network, **settings},
     )
 
 
 def ready(gateway: Gateway) -> dict[str, Any]:
     told: dict[str, Any] = gateway.http.get("/readyz").json()
     return told
+
+
+def client_of(gateway: Gateway) -> int:
+    """Return the id of the process that holds the session."""
+    found = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children")
+    return int(found.read_text().split()[0])
 
 
 def wait(done: Callable[[], Any]) -> None:
@@ -93,7 +116,7 @@ def start(gateway: Gateway, engine: Engine, lines: dict[int, list[bytes]], **pla
     body = {name: plan.pop(name) for name in ("check", "conditions", "ref") if name in plan}
     told = {str(number): [line.decode() for line in some] for number, some in lines.items()}
     engine.play(lines=told, **plan)
-    return gateway.create(github_url="https://github.com/user/repo", variations=len(lines), **body)
+    return gateway.create(github_url=engine.url, variations=len(lines), **body)
 
 
 def numbers(gateway: Gateway, run_id: str, variation: int) -> list[int]:
@@ -196,9 +219,9 @@ def test_an_engine_that_goes_away_fails_the_run_and_the_next_one_works(
 
 def test_an_engine_that_is_gone_for_a_while_is_a_state(gateway: Gateway, engine: Engine) -> None:
     engine.play(lines={"1": []}, mode="die", engine=False)
-    gateway.finish(gateway.create(github_url="https://github.com/user/repo", variations=1))
+    gateway.finish(gateway.create(github_url=engine.url, variations=1))
     wait(lambda: not ready(gateway)["ready"])
-    run = gateway.finish(gateway.create(github_url="https://github.com/user/repo", variations=1))
+    run = gateway.finish(gateway.create(github_url=engine.url, variations=1))
     assert (run["status"], run["code"]) == ("failed", "engine_unavailable")
     answer = gateway.http.get("/readyz")
     assert answer.status_code == 503
@@ -212,6 +235,17 @@ def test_the_key_is_in_no_query_and_in_no_log(gateway: Gateway, engine: Engine) 
     assert "env://ANTHROPIC_API_KEY" in json.dumps(engine.queries)
     assert "very-secret" not in json.dumps(engine.queries)
     assert "very-secret" not in gateway.log.read_text()
+
+
+def test_the_client_is_given_the_key_and_not_the_gateway_s_token(
+    tmp_path: Path, own_engine: Engine
+) -> None:
+    with gateway_on(own_engine, tmp_path, token="token-canary") as gateway:  # noqa: S106
+        wait(lambda: ready(gateway)["ready"])
+        given = environment_of(client_of(gateway))
+    assert given["ANTHROPIC_API_KEY"] == "sk-ant-very-secret"
+    assert "token-canary" not in given.values()
+    assert not [name for name in given if name.startswith("AIDEATOR_")]
 
 
 def test_what_a_run_asks_for_reaches_the_module(gateway: Gateway, engine: Engine) -> None:
@@ -233,7 +267,7 @@ def test_what_a_run_asks_for_reaches_the_module(gateway: Gateway, engine: Engine
     asked = engine.run_query
     values = list(asked["variables"].values())
     assert asked["query"].startswith(f"query {run_id}(")
-    assert {"main", "pytest -q", "https://github.com/user/repo", "Do it."} <= {
+    assert {"main", "pytest -q", engine.url, "Do it."} <= {
         value for value in values if isinstance(value, str)
     }
     sent = next(value for value in values if isinstance(value, list))
@@ -243,6 +277,42 @@ def test_what_a_run_asks_for_reaches_the_module(gateway: Gateway, engine: Engine
         None,
         {"command": "true", "exit_code": 3, "seconds": 1.5, "output": "no", "passed": False},
     ]
+
+
+@pytest.fixture
+def moved(engine: Engine) -> Iterator[dict[str, str]]:
+    """Return where the repository's server sends whom."""
+    engine.forge.asked.clear()
+    yield engine.forge.moved
+    engine.forge.moved.clear()
+
+
+def test_the_engine_is_given_the_address_that_the_repository_moved_to(
+    gateway: Gateway, engine: Engine, moved: dict[str, str]
+) -> None:
+    moved["GET /user/repo/info/refs"] = f"{engine.forge.url}/new/name/info/refs"
+    before = len(engine.queries)
+    run = gateway.finish(start(gateway, engine, {1: talk(1, 3)}))
+    assert run["status"] == "completed"
+    asked = json.dumps(engine.queries[before:])
+    assert f"{engine.forge.url}/new/name" in asked
+    assert engine.url not in asked
+
+
+def test_a_repository_that_moved_to_another_host_does_not_reach_the_engine(
+    gateway: Gateway, engine: Engine, moved: dict[str, str], git_servers: list[GitServer]
+) -> None:
+    foreign = git_servers[2]
+    foreign.asked.clear()
+    moved["GET /user/repo/info/refs"] = f"{foreign.url}/user/repo/info/refs"
+    before = len(engine.queries)
+    run = gateway.finish(start(gateway, engine, {1: talk(1, 3)}))
+    assert (run["status"], run["code"]) == ("failed", "repository_unreachable")
+    assert f"--allow-host {foreign.host} " in run["message"]
+    assert foreign.asked == []
+    later = engine.queries[before:]
+    assert not [query for query in later if "url" in query["variables"]]
+    assert not [query for query in later if "runVariations" in query["query"]]
 
 
 class Told:
@@ -265,8 +335,11 @@ class Told:
         raise AssertionError((variation_id, error.message))
 
 
-def test_a_session_is_replaced_when_idle_after_enough_runs(tmp_path: Path) -> None:
-    engine = Engine(tmp_path)
+def test_a_session_is_replaced_when_idle_after_enough_runs(
+    tmp_path: Path, own_engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = own_engine
+    monkeypatch.setenv("GIT_SSL_CAINFO", engine.network["GIT_SSL_CAINFO"])
     engine.play(lines={"1": [line.decode() for line in talk(1, 3)]})
     environ = {**os.environ, "_EXPERIMENTAL_DAGGER_CLI_BIN": str(engine.command)}
     environ.pop("_EXPERIMENTAL_DAGGER_RUNNER_HOST", None)
@@ -280,7 +353,7 @@ def test_a_session_is_replaced_when_idle_after_enough_runs(tmp_path: Path) -> No
             for number in range(5):
                 spec = RunSpec(
                     run_id=f"run_{number}",
-                    url="https://github.com/a/b",
+                    url=engine.url,
                     ref=None,
                     tasks=(Task(prompt="x"),),
                     limits=Limits(),
@@ -298,23 +371,18 @@ def test_a_session_is_replaced_when_idle_after_enough_runs(tmp_path: Path) -> No
     assert not (tmp_path / "data" / "work").exists()
 
 
-def test_a_client_that_cannot_be_started_is_a_state(tmp_path: Path) -> None:
-    engine = Engine(tmp_path)
-    engine.command.write_text("no program")
-    with gateway_on(engine, tmp_path) as gateway:
+def test_a_client_that_cannot_be_started_is_a_state(tmp_path: Path, own_engine: Engine) -> None:
+    own_engine.command.write_text("no program")
+    with gateway_on(own_engine, tmp_path) as gateway:
         wait(lambda: "cannot be started" in ready(gateway)["reason"])
-        run = gateway.finish(
-            gateway.create(github_url="https://github.com/user/repo", variations=1)
-        )
+        run = gateway.finish(gateway.create(github_url=own_engine.url, variations=1))
         assert (run["status"], run["code"]) == ("failed", "engine_unavailable")
 
 
-def test_nothing_is_left_when_the_gateway_is_killed(tmp_path: Path) -> None:
-    engine = Engine(tmp_path)
-    with gateway_on(engine, tmp_path) as gateway:
+def test_nothing_is_left_when_the_gateway_is_killed(tmp_path: Path, own_engine: Engine) -> None:
+    with gateway_on(own_engine, tmp_path) as gateway:
         wait(lambda: ready(gateway)["ready"])
-        found = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children")
-        client = int(found.read_text().split()[0])
+        client = client_of(gateway)
         os.kill(gateway.process.pid, signal.SIGKILL)
         gateway.process.wait()
         wait(lambda: not Path(f"/proc/{client}").exists())

@@ -1,5 +1,6 @@
 """The processes of this machine, as anybody on it can see them."""
 
+import time
 from pathlib import Path
 
 
@@ -13,3 +14,31 @@ def argument_lists() -> dict[int, bytes]:
             except OSError:
                 continue  # It has ended since.
     return found
+
+
+def environment_of(process: int) -> dict[str, str]:
+    """Return the environment that a process was started with."""
+    lines = Path(f"/proc/{process}/environ").read_bytes().decode(errors="replace").split("\0")
+    return dict(line.split("=", 1) for line in lines if line)
+
+
+def processes_of(data_dir: Path) -> list[int]:
+    """Return the ids of all processes that work in this data directory's sandboxes."""
+    inside = f"{data_dir}/work".encode()
+    return [number for number, words in argument_lists().items() if inside in words]
+
+
+def wait_until_gone(data_dir: Path, seconds: float) -> list[int]:
+    """Wait until there are none of these processes; return those left when time is up."""
+    deadline = time.monotonic() + seconds
+    while (left := processes_of(data_dir)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left
+
+
+def wait_until_removed(data_dir: Path, seconds: float = 60) -> list[Path]:
+    """Wait until nothing is in this data directory's sandboxes; return what is left."""
+    deadline = time.monotonic() + seconds
+    while (left := list(data_dir.glob("work/*"))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left

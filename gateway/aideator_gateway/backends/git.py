@@ -1,13 +1,13 @@
 """One commit of a repository, fetched with git and nothing of the user's own settings."""
 
-import asyncio
 import os
 import re
-import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from aideator.protocol import ErrorCode
+from aideator_gateway.backends.children import run
+from aideator_gateway.backends.redirects import settled
 from aideator_gateway.runs.backend import BackendError
 
 CLONE_SECONDS = 600
@@ -35,12 +35,17 @@ _CAUSES = (
 )
 
 
+_REDIRECTED = re.compile(r"returned error: 30[1-8]")
+
+
 def network_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what a child process needs of ``environ`` to find programs and the network."""
     return {name: environ[name] for name in _PASSED_ON if name in environ}
 
 
-async def fetch_commit(url: str, ref: str | None, *, git_dir: Path, tree: Path) -> str:
+async def fetch_commit(
+    url: str, ref: str | None, *, hosts: Collection[str], git_dir: Path, tree: Path
+) -> str:
     """Fetch one commit into ``git_dir`` and check it out, without ``.git``, into ``tree``.
 
     Parameters
@@ -49,6 +54,8 @@ async def fetch_commit(url: str, ref: str | None, *, git_dir: Path, tree: Path) 
         A repository that ``repository.check_url`` let through.
     ref
         Branch, tag or full commit id; the default branch if ``None``.
+    hosts
+        Hosts that the repository's own one may redirect to.
 
     Returns
     -------
@@ -63,16 +70,33 @@ async def fetch_commit(url: str, ref: str | None, *, git_dir: Path, tree: Path) 
     await _git("init", "--quiet", "--bare", "--template=", str(git_dir))
     git = ("--git-dir", str(git_dir))
     try:
-        await _git(
-            *git, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
-            "--end-of-options", url, ref or "HEAD",
-        )  # fmt: skip
+        await _fetch(*git, url=url, ref=ref, hosts=hosts)
     except _GitError as error:
         raise _explain(error.stderr, url, ref) from None
     commit = (await _git(*git, "rev-parse", "--verify", "FETCH_HEAD^{commit}")).strip()
     await _git(*git, "update-ref", "--no-deref", "HEAD", commit)
     await _git(*git, "--work-tree", str(tree), "checkout", "--quiet", "--force", "HEAD", "--", ".")
     return commit
+
+
+async def _fetch(*git: str, url: str, ref: str | None, hosts: Collection[str]) -> None:
+    words = (
+        *git, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
+        "--end-of-options",
+    )  # fmt: skip
+    try:
+        await _git(*words, url, ref or "HEAD")
+    except _GitError as error:
+        if not _REDIRECTED.search(error.stderr):
+            raise
+        # Only now, so that the many that do not redirect are asked once.
+        target = await settled(url, hosts)
+        if target == url:
+            raise BackendError(
+                ErrorCode.REPOSITORY_UNREACHABLE,
+                f"{url} redirects in the middle of a fetch, which is not followed.",
+            ) from None
+        await _git(*words, target, ref or "HEAD")
 
 
 class _GitError(Exception):
@@ -85,6 +109,8 @@ async def _git(*arguments: str) -> str:
     environment = {
         **network_environment(os.environ),
         "LC_ALL": "C",
+        # Else passwords for hosts are looked up in the real one.
+        "HOME": os.devnull,
         # Nobody is there to be asked, and no setting of this machine may redirect a fetch.
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_GLOBAL": os.devnull,
@@ -92,32 +118,23 @@ async def _git(*arguments: str) -> str:
         "GIT_ALLOW_PROTOCOL": "https:file",
         "GIT_LFS_SKIP_SMUDGE": "1",
     }
-    settings = ("-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "gc.auto=0")
+    settings = (
+        "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "gc.auto=0",
+        "-c", "http.followRedirects=false",
+    )  # fmt: skip
     try:
-        process = await asyncio.create_subprocess_exec(
-            "git", *settings, *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )  # fmt: skip
+        ended = await run(
+            "git", *settings, *arguments, environment=environment, seconds=CLONE_SECONDS
+        )
     except FileNotFoundError:
         raise BackendError(ErrorCode.GIT_MISSING, "git is not installed, or not on PATH.") from None
-    try:
-        async with asyncio.timeout(CLONE_SECONDS):
-            stdout, stderr = await process.communicate()
     except TimeoutError:
         raise BackendError(
             ErrorCode.REPOSITORY_UNREACHABLE, f"git did not finish within {CLONE_SECONDS} s."
         ) from None
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
-    if process.returncode != 0:
-        raise _GitError(stderr.decode(errors="replace").strip())
-    return stdout.decode(errors="replace")
+    if ended.code != 0:
+        raise _GitError(ended.said)
+    return ended.stdout.decode(errors="replace")
 
 
 def _explain(stderr: str, url: str, ref: str | None) -> BackendError:

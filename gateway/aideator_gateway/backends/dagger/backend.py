@@ -5,6 +5,7 @@ when the engine was lost, and replaced when idle after a while, so that the engi
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import shutil
@@ -21,6 +22,7 @@ from aideator_gateway.backends.dagger.query import Id, Query
 from aideator_gateway.backends.dagger.run import ISOLATION, DaggerRun
 from aideator_gateway.backends.dagger.session import DaggerSession, EngineLostError, QueryError
 from aideator_gateway.backends.dagger.telemetry import LogReceiver
+from aideator_gateway.backends.removal import Removals
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings, is_loopback
@@ -74,6 +76,7 @@ class DaggerBackend:
         self._session_runs = session_runs
         self._session_seconds = session_seconds
         self._work = settings.data_dir / "work"
+        self._removals = Removals()
         self._receiver = LogReceiver(LogForwarder.of_environment(self._environ))
         self._opened: _Opened | None = None
         self._state = "the session with the engine is being opened"
@@ -104,7 +107,9 @@ class DaggerBackend:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
         await self._receiver.aclose()
-        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+        await self._removals.aclose()
+        with contextlib.suppress(OSError):
+            self._work.rmdir()
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
         """Carry out a run as one query."""
@@ -121,12 +126,13 @@ class DaggerBackend:
                 spec=spec,
                 sink=sink,
                 directory=directory,
+                hosts=self._settings.repository_hosts,
             )
             with self._receiver.following(spec.run_id, feed):
                 await run.follow(feed, stop)
         finally:
             opened.active -= 1
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            self._removals.begin(directory)
 
     async def _take(self) -> "_Opened":
         """Return the open session for one more run; if there is none, try to open one now."""

@@ -10,16 +10,17 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from aideator.protocol import ErrorCode
+from aideator_gateway.backends.children import run
 from aideator_gateway.runs.backend import BackendError
+from aideator_gateway.settings import without_ours
 
 RUNNER_HOST = "_EXPERIMENTAL_DAGGER_RUNNER_HOST"
 CLI_BIN = "_EXPERIMENTAL_DAGGER_CLI_BIN"
 
 PROBE_SECONDS = 5.0
 
-_OURS = ("AIDEATOR_", "ANTHROPIC_", "DAGGER_SESSION_")
-"""Variables that the client's process is not given: the gateway's own, with its secrets, and
-those of a session that the gateway itself may run in."""
+_SESSION = "DAGGER_SESSION_"
+"""How the variables of a session start that the gateway itself may run in."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,8 @@ def find_client(environ: Mapping[str, str]) -> Client:
     command = environ.get(CLI_BIN) or shutil.which("dagger", path=environ.get("PATH"))
     if command is None:
         raise _unavailable("the dagger command is not on PATH")
-    kept = {name: value for name, value in environ.items() if not name.startswith(_OURS)}
-    return Client(command, kept)
+    kept = without_ours(environ).items()
+    return Client(command, {name: text for name, text in kept if not name.startswith(_SESSION)})
 
 
 async def check_reachable(host: str) -> None:
@@ -94,25 +95,10 @@ async def running_engine(client: Client) -> str:
 
 async def _output(client: Client, *command: str) -> str:
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=client.environment,
-        )
+        ended = await run(*command, environment=client.environment, seconds=PROBE_SECONDS)
     except OSError:
         return ""
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            stdout, _ = await process.communicate()
-    except TimeoutError:
-        return ""
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return stdout.decode(errors="replace")
+    return ended.stdout.decode(errors="replace")
 
 
 def find_module(setting: str | None) -> str:

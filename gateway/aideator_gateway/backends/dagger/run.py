@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from aideator_gateway.backends.dagger.feed import Feed
 from aideator_gateway.backends.dagger.query import Answer, Id, explain, run_query
 from aideator_gateway.backends.dagger.session import DaggerSession, EngineLostError, QueryError
 from aideator_gateway.backends.git import fetch_commit
+from aideator_gateway.backends.redirects import settled
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.waiting import unless
 
@@ -40,6 +43,8 @@ class DaggerRun:
         Where it is told how it goes.
     directory
         An empty directory of the run's own, for what is fetched and what comes back.
+    hosts
+        Hosts that the repository's own one may redirect to.
     """
 
     def __init__(
@@ -50,12 +55,14 @@ class DaggerRun:
         spec: RunSpec,
         sink: Sink,
         directory: Path,
+        hosts: Collection[str],
     ) -> None:
         self._session = session
         self._access = access
         self._spec = spec
         self._sink = sink
         self._directory = directory
+        self._hosts = hosts
 
     async def follow(self, feed: Feed, stop: asyncio.Event) -> None:
         """Carry the run out, and deliver what ``feed`` is given meanwhile.
@@ -96,9 +103,12 @@ class DaggerRun:
         try:
             async with asyncio.timeout(seconds):
                 source = await self._source()
+                spec = self._spec
                 if source is None:
-                    early = asyncio.create_task(self._tell_commit())
-                text, variables = run_query(self._spec, self._access, source)
+                    # The engine's git follows redirects and cannot be told not to.
+                    spec = replace(spec, url=await settled(spec.url, self._hosts))
+                    early = asyncio.create_task(self._tell_commit(spec))
+                text, variables = run_query(spec, self._access, source)
                 answer = Answer.of(await self._session.query(text, variables))
         except TimeoutError:
             raise BackendError(
@@ -123,19 +133,20 @@ class DaggerRun:
             return None
         tree = self._directory / "repo"
         commit = await fetch_commit(
-            self._spec.url, self._spec.ref, git_dir=self._directory / "git", tree=tree
-        )
+            self._spec.url, self._spec.ref,
+            hosts=self._hosts, git_dir=self._directory / "git", tree=tree,
+        )  # fmt: skip
         await self._sink.prepared(commit=commit, isolation=ISOLATION)
         text = "query repository($path: String!) { host { directory(path: $path) { id } } }"
         data = await self._session.query(text, {"path": str(tree)})
         return Id(data["host"]["directory"]["id"])
 
-    async def _tell_commit(self) -> None:
+    async def _tell_commit(self, spec: RunSpec) -> None:
         """Tell the commit while the module is still at work; its answer has the last word."""
         text = """query commit($url: String!, $ref: String!) {
             git(url: $url) { ref(name: $ref) { commit } }
         }"""
-        asked = {"url": self._spec.url, "ref": self._spec.ref or "HEAD"}
+        asked = {"url": spec.url, "ref": spec.ref or "HEAD"}
         # What is wrong with the repository is for the module to say.
         with suppress(QueryError, EngineLostError):
             data = await self._session.query(text, asked)

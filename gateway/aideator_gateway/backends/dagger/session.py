@@ -10,15 +10,14 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import re
-import signal
 from collections.abc import Mapping
 from typing import Any, Self
 
 import httpx
 
 from aideator.protocol import ErrorCode
+from aideator_gateway.backends.children import kill_group
 from aideator_gateway.runs.backend import BackendError
 from aideator_gateway.waiting import unless
 
@@ -228,8 +227,7 @@ async def _end(process: asyncio.subprocess.Process, *, seconds: float = CLOSE_SE
         async with asyncio.timeout(seconds):
             await process.wait()
     except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process)
         await process.wait()
 
 

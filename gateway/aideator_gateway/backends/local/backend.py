@@ -5,13 +5,14 @@ import contextlib
 import logging
 import os
 import shutil
-import signal
 import sys
 from pathlib import Path
 
 from aideator.protocol import GRACE_SECONDS, MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
+from aideator_gateway.backends.children import kill_group, plain_environment, run, tail
 from aideator_gateway.backends.git import fetch_commit, network_environment
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
+from aideator_gateway.backends.removal import Removals
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings
@@ -21,6 +22,11 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 1.0
 """How long an agent that was told to stop may take to hand over its patch."""
+
+COPY_SECONDS = 600.0
+"""How long a variation's copy of the repository may take."""
+
+_LAST_WORDS = 4000
 
 
 class LocalBackend:
@@ -41,6 +47,7 @@ class LocalBackend:
         self._settings = settings
         self._why = f"{why}; " if why else ""
         self._work = settings.data_dir / "work"
+        self._removals = Removals()
         self._bubblewrap = False
         self._reason = ""
 
@@ -75,8 +82,10 @@ class LocalBackend:
         )
 
     async def aclose(self) -> None:
-        """Remove the directory of sandboxes."""
-        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+        """Remove the directory of sandboxes, as far as that goes within seconds."""
+        await self._removals.aclose()
+        with contextlib.suppress(OSError):
+            self._work.rmdir()
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
         """Fetch the repository once and run all variations side by side."""
@@ -86,8 +95,12 @@ class LocalBackend:
             base = directory / "base"
             commit = await unless(
                 stop,
-                fetch_commit(spec.url, spec.ref, git_dir=base / "git", tree=base / "repo"),
-            )
+                fetch_commit(
+                    spec.url, spec.ref,
+                    hosts=self._settings.repository_hosts,
+                    git_dir=base / "git", tree=base / "repo",
+                ),
+            )  # fmt: skip
             if commit is None:
                 return
             await sink.prepared(commit=commit, isolation=self.isolation)
@@ -95,38 +108,41 @@ class LocalBackend:
                 for number in spec.variation_ids:
                     group.create_task(self._variation(spec, number, directory, sink, stop))
         finally:
-            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+            self._removals.begin(directory)
 
     async def _variation(
         self, spec: RunSpec, number: int, directory: Path, sink: Sink, stop: asyncio.Event
     ) -> None:
         try:
-            sandbox = await self._sandbox(spec, number, directory)
-            await self._agent(spec, number, sandbox, sink, stop)
+            sandbox = await unless(stop, self._sandbox(spec, number, directory))
+            if sandbox is not None and not stop.is_set():
+                await self._agent(spec, number, sandbox, sink, stop)
         except BackendError as error:
             await sink.failed(number, error)
         except OSError as error:
             logger.exception("variation %s of %s failed", number, spec.run_id)
             await sink.failed(number, BackendError(ErrorCode.SANDBOX_FAILED, str(error)))
         finally:
-            await asyncio.to_thread(shutil.rmtree, directory / f"v{number}", ignore_errors=True)
+            self._removals.begin(directory / f"v{number}")
 
     async def _sandbox(self, spec: RunSpec, number: int, directory: Path) -> Path:
         """Make a variation's own directory: repository, git, home, temp, output, task."""
         sandbox = directory / f"v{number}"
-        copy = await asyncio.create_subprocess_exec(
-            "cp", "-a", str(directory / "base"), str(sandbox),
-            stderr=asyncio.subprocess.PIPE,
-            # Else Ctrl-C at a terminal would reach it, and look like a failure.
-            start_new_session=True,
-        )  # fmt: skip
-        _, stderr = await copy.communicate()
-        if copy.returncode != 0:
-            said = stderr.decode(errors="replace").strip()
-            full = "No space left" in said
+        try:
+            copy = await run(
+                "cp", "-a", str(directory / "base"), str(sandbox),
+                environment=plain_environment(), seconds=COPY_SECONDS,
+            )  # fmt: skip
+        except TimeoutError:
+            raise BackendError(
+                ErrorCode.SANDBOX_FAILED,
+                f"The repository could not be copied within {COPY_SECONDS:.0f} s.",
+            ) from None
+        if copy.code != 0:
+            full = "No space left" in copy.said
             raise BackendError(
                 ErrorCode.DISK_FULL if full else ErrorCode.SANDBOX_FAILED,
-                f"The repository could not be copied: {said}",
+                f"The repository could not be copied: {copy.said}",
             )
         for name in ("home", "tmp", "out"):
             (sandbox / name).mkdir()
@@ -162,7 +178,7 @@ class LocalBackend:
             start_new_session=True,
         )
         assert process.stdin and process.stdout and process.stderr  # noqa: S101 - they are pipes
-        noise = asyncio.create_task(_tail(process.stderr))
+        noise = asyncio.create_task(tail(process.stderr, _LAST_WORDS))
         stopper = asyncio.create_task(_stop(process, stop))
         ended = False
         try:
@@ -183,9 +199,9 @@ class LocalBackend:
             ) from None
         finally:
             stopper.cancel()
-            _kill(process)
+            kill_group(process)
             await process.wait()
-            said = await noise
+            said = (await noise).decode(errors="replace").strip()
         if not ended and not stop.is_set():
             raise BackendError(ErrorCode.AGENT_CRASHED, self._scrub(_crash(code, said)))
 
@@ -211,24 +227,12 @@ class LocalBackend:
         return text
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 async def _stop(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
     await stop.wait()
     if process.stdin:
         process.stdin.close()
     await asyncio.sleep(STOP_SECONDS)
-    _kill(process)
-
-
-async def _tail(stream: asyncio.StreamReader, keep: int = 4000) -> str:
-    kept = b""
-    while chunk := await stream.read(65536):
-        kept = (kept + chunk)[-keep:]
-    return kept.decode(errors="replace").strip()
+    kill_group(process)
 
 
 def _crash(code: int, said: str) -> str:

@@ -5,7 +5,6 @@ that Python and git need, a private home and temp, process and user namespaces. 
 plain process; its limits on memory and files are set by the agent program itself.
 """
 
-import asyncio
 import os
 import shutil
 import sys
@@ -13,6 +12,10 @@ import tempfile
 from pathlib import Path
 
 import aideator
+from aideator_gateway.backends.children import run
+from aideator_gateway.backends.git import network_environment
+
+PROBE_SECONDS = 10.0
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt/homebrew")
 CONFIGURATION = (
@@ -65,21 +68,15 @@ async def bubblewrap_problem() -> str | None:
     if shutil.which("bwrap") is None:
         return "bubblewrap (bwrap) is not installed"
     with tempfile.TemporaryDirectory(prefix="aideator-probe-") as directory:
-        process = await asyncio.create_subprocess_exec(
-            *bubblewrap_command(Path(directory)), sys.executable, "-I", "-c",
-            "import subprocess; subprocess.run(['git', '--version'], check=True)",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
         try:
-            async with asyncio.timeout(10):
-                _, stderr = await process.communicate()
+            ended = await run(
+                *bubblewrap_command(Path(directory)), sys.executable, "-I", "-c",
+                "import subprocess; subprocess.run(['git', '--version'], check=True)",
+                environment=network_environment(os.environ), seconds=PROBE_SECONDS,
+            )  # fmt: skip
         except TimeoutError:
-            process.kill()
-            await process.wait()
-            return "bubblewrap did not start a program within 10 s"
-    if process.returncode == 0:
+            return f"bubblewrap did not start a program within {PROBE_SECONDS:.0f} s"
+    if ended.code == 0:
         return None
-    lines = stderr.decode(errors="replace").strip().splitlines()
-    return f"bubblewrap does not work here: {lines[-1] if lines else process.returncode}"
+    lines = ended.said.splitlines()
+    return f"bubblewrap does not work here: {lines[-1] if lines else ended.code}"

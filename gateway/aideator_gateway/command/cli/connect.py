@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from aideator_gateway.command.cli.options import flag
+from aideator_gateway.command.cli.output import Notes, say
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import Address, running_gateway
 from aideator_gateway.runs.model import Readiness
@@ -19,7 +20,7 @@ _BY_REQUEST = ("model", "max_run_cost_usd", "data_dir", "allow_file", "allow_hos
 
 
 class LeftAtOnce(BaseException):
-    """Ctrl-C, a second time: nothing is waited for."""
+    """Ctrl-C, a second time: nothing is waited for. What to say, if it is not the usual."""
 
 
 @contextlib.contextmanager
@@ -117,7 +118,9 @@ def _shown_while(text: str) -> Iterator[None]:
 def _log(level: int) -> None:
     # On a terminal a note takes the line that says what is being waited for.
     line = "\r\x1b[K" if sys.stderr.isatty() else ""
-    logging.basicConfig(format=f"{line}Note: %(message)s", level=level, stream=sys.stderr)
+    notes = logging.StreamHandler(sys.stderr)
+    notes.setFormatter(Notes("Note: %(message)s", line))
+    logging.basicConfig(level=level, handlers=[notes])
 
 
 def _check_settings(ready: Readiness, settings: Settings, flags: Mapping[str, Any]) -> None:
@@ -147,7 +150,7 @@ def _wait_for_others(client: Client) -> None:
     """Wait for runs that other commands started here; they would end with this process."""
     others = [run for run in client.runs(50) if not run.status.ended]
     for run in others:
-        click.echo(
+        say(
             f"Waiting for {run.run_id}, which another command started on this gateway "
             "(Ctrl-C interrupts it).",
             err=True,

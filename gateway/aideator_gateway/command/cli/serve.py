@@ -13,6 +13,7 @@ import click
 
 from aideator_gateway.command.cli.exits import FAILED
 from aideator_gateway.command.cli.options import settings_options
+from aideator_gateway.command.cli.output import Notes, say
 from aideator_gateway.command.datadir import prepare, sole_owner
 from aideator_gateway.settings import Settings, SettingsError
 
@@ -28,11 +29,13 @@ def serve(**flags: Any) -> None:
     with sole_owner(settings.data_dir):
         pass  # else it would be said in the middle of the log
     check_port(settings)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(Notes("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
     for chatty in ("httpx", "httpx2", "anthropic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     if settings.demo:
-        click.echo("The model is a scripted demo, not an LLM: it costs nothing.", err=True)
+        say("The model is a scripted demo, not an LLM: it costs nothing.", err=True)
     server = GatewayServer(settings, log_level="info")
     # Without a start, uvicorn exits with a code of its own.
     with contextlib.suppress(SystemExit):

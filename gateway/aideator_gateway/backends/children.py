@@ -1,0 +1,115 @@
+"""Programs that the gateway starts and waits for: none outlives it, none knows its secrets."""
+
+import asyncio
+import contextlib
+import errno
+import os
+import shutil
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+KEPT_BYTES = 64 * 1024
+"""How much of each stream is kept: its end, which says what went wrong."""
+
+_UNTIL_STDIN_ENDS = """
+exec 3<&0 </dev/null
+{ read -r _ <&3; kill -KILL 0; } >/dev/null 2>&1 &
+watch=$!
+"$@" 3<&-
+code=$?
+kill $watch
+exit $code
+"""
+"""Runs a program, and kills the whole group once standard input ends.
+
+The gateway holds the other end and never writes. So the program and what it has started go
+with the gateway however that ends, on every system that has a shell.
+"""
+
+_DRAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended, and the last ``KEPT_BYTES`` of what it said."""
+
+    code: int
+    """Its exit code; 128 and the number of the signal if one killed it."""
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def said(self) -> str:
+        """What it wrote to standard error, without the space around it."""
+        return self.stderr.decode(errors="replace").strip()
+
+
+def plain_environment() -> dict[str, str]:
+    """Return what a program needs that reaches nothing but this machine's files."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+
+
+async def run(*words: str, environment: Mapping[str, str], seconds: float) -> Ended:
+    """Run a program to its end, in a session of its own and without input.
+
+    If the call is cancelled, the program and what it started are killed before it returns.
+
+    Parameters
+    ----------
+    words
+        The program, looked up on the environment's PATH, and its arguments.
+    environment
+        The whole environment.
+    seconds
+        How long it may take.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such program.
+    TimeoutError
+        If it took longer; it has been killed.
+    """
+    program = shutil.which(words[0], path=environment.get("PATH"))
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, "not on PATH", words[0])
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", _UNTIL_STDIN_ENDS, "sh", program, *words[1:],
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        # Else Ctrl-C at a terminal would reach it, and look like a failure.
+        start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout and process.stderr  # noqa: S101 - they are pipes
+    out = asyncio.create_task(tail(process.stdout))
+    err = asyncio.create_task(tail(process.stderr))
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.wait((out, err))
+            code = await process.wait()
+    finally:
+        kill_group(process)
+        await process.wait()
+        # A pipe is closed once it has been read to its end.
+        _, unread = await asyncio.wait((out, err), timeout=_DRAIN_SECONDS)
+        for reading in unread:
+            reading.cancel()
+    return Ended(code, out.result(), err.result())
+
+
+async def tail(stream: asyncio.StreamReader, keep: int = KEPT_BYTES) -> bytes:
+    """Read a stream to its end, and return the last ``keep`` bytes of it."""
+    kept = b""
+    while chunk := await stream.read(65536):
+        kept = (kept + chunk)[-keep:]
+    return kept
+
+
+def kill_group(process: asyncio.subprocess.Process) -> None:
+    """Kill a process that leads a group of its own, and all that is in the group."""
+    # macOS forbids signals to a group in which all have ended.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)

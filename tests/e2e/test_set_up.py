@@ -1,0 +1,118 @@
+"""While copies are made or removed: whoever cancels or stops does not wait for either."""
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from aideator_gateway.scripted_model.script import Text
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
+from tests.support.gateways import Gateway, serving
+from tests.support.processes import wait_until_gone, wait_until_removed
+from tests.support.programs import Programs
+
+FLAGS = ("--backend", "local", "--allow-file")
+DEMO = (*FLAGS, "--demo", "--demo-tokens-per-second", "1000")
+
+PROMPT_SECONDS = 6.0
+"""Two are promised, and a busy machine may be late; but what is held here never ends by itself."""
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Programs:
+    return Programs(tmp_path / "bin")
+
+
+def cancel(gateway: Gateway, run_id: str) -> None:
+    started = time.monotonic()
+    run = gateway.http.post(f"/runs/{run_id}/cancel", json={}).json()
+    assert time.monotonic() - started < PROMPT_SECONDS
+    assert run["status"] == "cancelled"
+    assert {variation["status"] for variation in run["variations"]} == {"cancelled"}
+
+
+@pytest.mark.parametrize(
+    ("program", "word", "count"), [("git", "fetch", 1), ("git", "checkout", 1), ("cp", "", 3)]
+)
+def test_cancel_is_heard_at_each_step_of_set_up(
+    shared_repository: Path, tmp_path: Path, programs: Programs, program: str, word: str, count: int
+) -> None:
+    programs.hold(program, word)
+    with (
+        ScriptedModel(Script({}, default=[[Text("Nothing to do.")]])) as model,
+        serving(
+            tmp_path / "data", *FLAGS, "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key", PATH=programs.path,
+        ) as gateway,
+    ):  # fmt: skip
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=3)
+        programs.wait_held(program, count)
+        cancel(gateway, run_id)
+        assert wait_until_gone(gateway.data_dir, PROMPT_SECONDS) == []
+        assert wait_until_removed(gateway.data_dir) == []
+        assert model.requests == []
+        programs.let_go(program)
+        again = gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        assert gateway.finish(again)["status"] == "completed"
+
+
+def test_the_end_of_a_run_does_not_wait_for_its_files_to_be_removed(
+    shared_repository: Path, tmp_path: Path, programs: Programs
+) -> None:
+    programs.hold("rm")
+    with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
+        assert gateway.finish(run_id)["status"] == "completed"
+        assert (gateway.data_dir / "work" / run_id).exists()
+        programs.wait_held("rm")
+        programs.let_go("rm")
+        assert wait_until_removed(gateway.data_dir) == []
+
+
+def test_a_cancelled_run_does_not_wait_for_its_files_to_be_removed(
+    shared_repository: Path, tmp_path: Path, programs: Programs
+) -> None:
+    programs.hold("cp")
+    programs.hold("rm")
+    with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
+        programs.wait_held("cp", 2)
+        cancel(gateway, run_id)
+        programs.let_go("rm")
+        assert wait_until_removed(gateway.data_dir) == []
+
+
+def test_stopping_the_gateway_waits_neither_for_copies_nor_for_their_removal(
+    shared_repository: Path, tmp_path: Path, programs: Programs
+) -> None:
+    programs.hold("cp")
+    programs.hold("rm")
+    with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=3)
+        programs.wait_held("cp", 3)
+        started = time.monotonic()
+        gateway.stop()
+        # Three seconds for the removal, which is held for good.
+        assert time.monotonic() - started < 3 + PROMPT_SECONDS
+        assert gateway.process.returncode in (0, -signal.SIGTERM)
+        assert wait_until_gone(gateway.data_dir, 1) == []
+        assert list(gateway.data_dir.glob("work/*"))
+        assert "left to be removed at the next start" in gateway.log.read_text()
+    with serving(tmp_path / "data", *DEMO) as gateway:
+        assert wait_until_removed(gateway.data_dir) == []
+        assert gateway.run(run_id)["status"] == "interrupted"
+
+
+@pytest.mark.parametrize(("program", "word"), [("git", "fetch"), ("cp", "")])
+def test_what_sets_up_does_not_outlive_a_gateway_that_is_killed(
+    shared_repository: Path, tmp_path: Path, programs: Programs, program: str, word: str
+) -> None:
+    programs.hold(program, word)
+    with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
+        gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        programs.wait_held(program)
+        gateway.stop(signal.SIGKILL)
+        assert wait_until_gone(gateway.data_dir, PROMPT_SECONDS) == []
+    with serving(tmp_path / "data", *DEMO) as gateway:
+        assert wait_until_removed(gateway.data_dir) == []
