@@ -93,15 +93,14 @@ export function Replay({ session, run }: { session: Session; run: Run }) {
         <input
           type="range"
           min={0}
-          max={length}
-          step="any"
-          value={shown}
+          max={Math.round(length * 1000)}
+          value={Math.round(shown * 1000)}
           disabled={events.length === 0}
           aria-label="Moment of the run"
           aria-valuetext={`${duration(shown)} of ${duration(length)}`}
           onInput={(event) => {
             setPlaying(false);
-            seek(event.currentTarget.valueAsNumber);
+            seek(event.currentTarget.valueAsNumber / 1000);
           }}
         />
         <span class="number soft player-time">
