@@ -192,47 +192,6 @@ def test_a_running_gateway_carries_the_run_out(repository: Path, tmp_path: Path)
         ended = json.loads(done.stdout.splitlines()[-1])
         assert gateway.run(ended["run_id"])["status"] == "completed"
         assert {request.body["model"] for request in model.requests} == {"another-model"}
-        # Whoever asks for the demo must not get a model that costs money.
-        said = error_of("run", str(repository), "x", "--demo", "--data-dir", str(data), cwd=data)
-        assert "was started without --demo" in said
-        assert "--data-dir" in said
-        said = error_of(
-            "run", str(repository), "x", "--base-url", "http://127.0.0.1:1", "--editor-tool",
-            "plain", "--data-dir", str(data), cwd=data,
-        )  # fmt: skip
-        assert "--base-url and --editor-tool" in said
-        assert len(gateway.http.get("/runs").json()["runs"]) == 1
-
-
-def test_a_run_of_another_command_on_the_same_gateway_is_waited_for(
-    repository: Path, tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    # The first must not have ended when the second comes, nor the second when the first ends.
-    slow, slower = [[Text("word " * 40, pace=0.1)]], [[Text("word " * 80, pace=0.1)]]
-    with ScriptedModel(Script({1: slow, 2: slower})) as model:
-        words = [
-            COMMAND, "run", str(repository), "x", "--backend", "local", "--base-url",
-            model.base_url, "--data-dir", str(data),
-        ]  # fmt: skip
-        first = subprocess.Popen(
-            [*words, "-n", "1"], env=environment(AIDEATOR_API_KEY="key"), cwd=tmp_path,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            while not (data / "server.json").exists():
-                assert first.poll() is None
-            second = run(
-                "run", str(repository), "x", "-n", "2", "--json", "--data-dir", str(data),
-                cwd=tmp_path,
-            )  # fmt: skip
-            _, said = first.communicate(timeout=60)
-        finally:
-            first.kill()
-            first.wait()
-    assert first.returncode == 0
-    assert b"which another command started on this gateway" in said
-    assert json.loads(second.stdout.splitlines()[-1])["status"] == "completed"
 
 
 def test_scripted_model_runs_alone(tmp_path: Path) -> None:

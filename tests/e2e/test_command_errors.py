@@ -1,9 +1,7 @@
 """What goes wrong is one line with cause and remedy, and an exit code that is documented."""
 
-import contextlib
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 
 import click
@@ -120,15 +118,6 @@ def test_a_check_that_would_not_be_run(repository: Path, tmp_path: Path) -> None
 def test_a_data_directory_that_cannot_be_used(repository: Path, words: tuple[str, ...]) -> None:
     said = error_of(*words, "--data-dir", "/proc/nowhere", cwd=repository)
     assert said.startswith("The data directory /proc/nowhere cannot be used")
-    assert "--data-dir" in said
-
-
-@pytest.mark.parametrize("words", [("list",), ("serve", *DEMO, "--port", "0")])
-def test_a_database_of_another_version(tmp_path: Path, words: tuple[str, ...]) -> None:
-    with contextlib.closing(sqlite3.connect(tmp_path / "aideator.db")) as database:
-        database.execute("PRAGMA user_version = 4711")
-    said = error_of(*words, "--data-dir", str(tmp_path), cwd=tmp_path)
-    assert said.startswith("The database has format 4711")
     assert "--data-dir" in said
 
 

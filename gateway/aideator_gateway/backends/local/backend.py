@@ -1,7 +1,6 @@
 """Variations as processes on this machine: one fetch a run, a fresh copy a variation."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
@@ -12,7 +11,7 @@ from aideator.protocol import GRACE_SECONDS, MAX_LINE_BYTES, EndEvent, ErrorCode
 from aideator_gateway.backends.children import kill_group, plain_environment, run, tail
 from aideator_gateway.backends.git import fetch_commit, network_environment
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
-from aideator_gateway.backends.removal import Removals
+from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings
@@ -35,7 +34,9 @@ class LocalBackend:
     Parameters
     ----------
     settings
-        The model's server and key, and the data directory that sandboxes are made in.
+        The model's server and key.
+    work
+        Where sandboxes are made.
     why
         Why this backend was chosen, if there was a choice.
     """
@@ -43,11 +44,10 @@ class LocalBackend:
     name = "local"
     runs_checks = False
 
-    def __init__(self, settings: Settings, *, why: str = "") -> None:
+    def __init__(self, settings: Settings, work: WorkDirectory, *, why: str = "") -> None:
         self._settings = settings
         self._why = f"{why}; " if why else ""
-        self._work = settings.data_dir / "work"
-        self._removals = Removals()
+        self._work = work
         self._bubblewrap = False
         self._reason = ""
 
@@ -57,11 +57,10 @@ class LocalBackend:
         return "bubblewrap" if self._bubblewrap else "process"
 
     async def start(self) -> None:
-        """Find out what can keep agents apart, and clear what an earlier gateway left."""
+        """Find out what can keep agents apart."""
         problem = await bubblewrap_problem()
         self._bubblewrap = problem is None
         self._reason = self._why + (problem or "bubblewrap works")
-        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
         if problem:
             logger.warning(
                 "%s: agents run as plain processes with resource limits and can read "
@@ -82,15 +81,11 @@ class LocalBackend:
         )
 
     async def aclose(self) -> None:
-        """Remove the directory of sandboxes, as far as that goes within seconds."""
-        await self._removals.aclose()
-        with contextlib.suppress(OSError):
-            self._work.rmdir()
+        """Nothing outlives a run here."""
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
         """Fetch the repository once and run all variations side by side."""
-        directory = self._work / spec.run_id
-        directory.mkdir(parents=True, mode=0o700)
+        directory = self._work.make(spec.run_id)
         try:
             base = directory / "base"
             commit = await unless(
@@ -108,7 +103,7 @@ class LocalBackend:
                 for number in spec.variation_ids:
                     group.create_task(self._variation(spec, number, directory, sink, stop))
         finally:
-            self._removals.begin(directory)
+            self._work.remove(directory)
 
     async def _variation(
         self, spec: RunSpec, number: int, directory: Path, sink: Sink, stop: asyncio.Event
@@ -123,7 +118,7 @@ class LocalBackend:
             logger.exception("variation %s of %s failed", number, spec.run_id)
             await sink.failed(number, BackendError(ErrorCode.SANDBOX_FAILED, str(error)))
         finally:
-            self._removals.begin(directory / f"v{number}")
+            self._work.remove_part(directory / f"v{number}")
 
     async def _sandbox(self, spec: RunSpec, number: int, directory: Path) -> Path:
         """Make a variation's own directory: repository, git, home, temp, output, task."""

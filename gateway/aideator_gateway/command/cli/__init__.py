@@ -22,6 +22,7 @@ from aideator_gateway.command.cli.run import run
 from aideator_gateway.command.cli.serve import scripted_model, serve
 from aideator_gateway.command.cli.words import told
 from aideator_gateway.command.terminal.text import one_line
+from aideator_gateway.runs.problems import StartError
 from aideator_gateway.settings import SettingsError
 
 
@@ -65,7 +66,7 @@ def main() -> None:
     except ApiError as error:
         _say(told(error))
         sys.exit(FAILED)
-    except SettingsError as error:
+    except (SettingsError, StartError) as error:
         _say(str(error))
         sys.exit(FAILED)
 

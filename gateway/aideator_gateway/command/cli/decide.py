@@ -6,7 +6,7 @@ import click
 
 from aideator.protocol import Status
 from aideator_gateway.command.cli.checkout import Checkout
-from aideator_gateway.command.cli.connect import for_reading, running
+from aideator_gateway.command.cli.connect import beside_runs, for_reading
 from aideator_gateway.command.cli.lookup import (
     COMPLETED,
     WINNER,
@@ -101,8 +101,8 @@ def apply(words: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | 
 @click.argument("run", required=False, shell_complete=complete)
 @settings_options("data_dir")
 def cancel(run: str | None, data_dir: Path | None) -> None:
-    """Cancel a run of a gateway on this machine; without RUN, the newest that still runs."""
-    with running(Settings.load({"data_dir": data_dir})) as client:
+    """Cancel a run on this machine; without RUN, the newest that still runs."""
+    with beside_runs(Settings.load({"data_dir": data_dir})) as client:
         if run is None:
             active = next((found for found in client.runs() if not found.status.ended), None)
             if active is None:

@@ -14,6 +14,7 @@ from aideator_gateway.command.cli.hints import hint
 from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import running_gateway
+from aideator_gateway.command.gateways import living
 from aideator_gateway.command.terminal.text import one_line, repository
 from aideator_gateway.runs.model import Run
 from aideator_gateway.settings import Settings, SettingsError
@@ -168,7 +169,9 @@ def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> lis
     del param
     try:
         settings = Settings.load({"data_dir": ctx.params.get("data_dir")})
-        address = running_gateway(settings.data_dir)
+        address = running_gateway(settings.data_dir) or next(
+            (found.address for found in reversed(living(settings.data_dir))), None
+        )
         if address is None:
             runs = []
         else:
