@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, ViewportSize, expect, sync_playwright
 
 from aideator_gateway.scripted_model.script import Reply, Text, Thinking, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
@@ -183,7 +183,7 @@ def main() -> None:
         raise SystemExit("There is no Chromium on PATH.")
     with tempfile.TemporaryDirectory() as work, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium)
-        size = {"width": 1280, "height": 800}
+        size: ViewportSize = {"width": 1280, "height": 800}
         light = browser.new_page(viewport=size, color_scheme="light")
         dark = browser.new_page(viewport=size, color_scheme="dark")
         repository = _repository(Path(work) / "greeter")
