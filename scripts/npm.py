@@ -52,9 +52,13 @@ def main() -> int:
     path = f"{Path(words[0]).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     # Behind a proxy with a certificate authority of its own, Node has to ask the system.
     environment = {**os.environ, "PATH": path, "NODE_USE_SYSTEM_CA": "1"}
-    return subprocess.run(
-        [*words, *sys.argv[1:]], cwd=PAGE, env=environment, check=False
-    ).returncode
+    done = subprocess.run([*words, *sys.argv[1:]], cwd=PAGE, env=environment, check=False)
+    if done.returncode and sys.argv[1:2] == ["ci"]:
+        sys.stderr.write(
+            "The packages that the page is built from could not be fetched. Is npm's registry "
+            "reachable from here?\n"
+        )
+    return done.returncode
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from aideator_gateway.http.client_page import page_routes
+from aideator_gateway.http.client_page import BUILT, page_routes
 from aideator_gateway.http.problems import HANDLERS
 from tests.support.gateways import Gateway, serving
 
@@ -78,6 +78,15 @@ def test_compressed_files_are_the_same_files(built: Path) -> None:
     with client(built).stream("GET", "/page/assets/index-abc.js") as answer:
         packed = b"".join(answer.iter_raw())
     assert gzip.decompress(packed) == (built / "assets/index-abc.js").read_bytes()
+
+
+@pytest.mark.skipif(not (BUILT / "index.html").is_file(), reason="the page is not built")
+def test_the_first_visit_is_small() -> None:
+    page = client(BUILT)
+    names = re.findall(r'(?:src|href)="([^"]+)"', page.get("/").text)
+    sizes = {name: int(page.get(name).headers["content-length"]) for name in ("/", *names)}
+    assert len(sizes) >= 4
+    assert sum(sizes.values()) < 60_000, sizes
 
 
 def test_the_page_needs_no_token_and_the_api_still_does(tmp_path: Path) -> None:

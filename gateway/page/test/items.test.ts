@@ -10,7 +10,7 @@ test("what a retry repeats is superseded, what other turns said is not", () => {
   const attempt = new Attempt(1);
   say(attempt, { type: "agent_output", content: "First turn.", turn: 1, try: 1 });
   say(attempt, { type: "agent_output", content: "Cut o", turn: 2, try: 1 });
-  say(attempt, { type: "retry", code: "overloaded", message: "The server is busy.", wait_seconds: 3, turn: 2, try: 2 });
+  say(attempt, { type: "retry", code: "overloaded", message: "The server is busy.", wait_seconds: 3, turn: 2, try: 1 });
   expect(attempt.doing).toBe("waiting to ask again (in 3 s)");
   say(attempt, { type: "agent_output", content: "Whole.", turn: 2, try: 2 });
   expect(attempt.items.map((item) => [item.kind, item.superseded])).toEqual([

@@ -150,7 +150,8 @@ export class Attempt {
     for (let at = this.items.length - 1; at >= 0; at--) {
       const item = this.items[at];
       if (!item || item.turn < place.turn) break;
-      if (item.turn === place.turn && item.try_ < place.try_ && item.kind !== "end") item.superseded = true;
+      // The event names the try that failed.
+      if (item.turn === place.turn && item.try_ <= place.try_) item.superseded = true;
     }
     const pause = data.wait_seconds ?? 0;
     const wait = pause >= 1 ? `in ${Math.round(pause)} s` : "at once";
