@@ -7,7 +7,14 @@ import shutil
 import sys
 from pathlib import Path
 
-from aideator.protocol import GRACE_SECONDS, MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
+from aideator.protocol import (
+    GRACE_SECONDS,
+    MAX_LINE_BYTES,
+    EndEvent,
+    ErrorCode,
+    Secrets,
+    parse_line,
+)
 from aideator_gateway.backends.children import kill_group, plain_environment, run, tail
 from aideator_gateway.backends.git import fetch_commit, network_environment
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
@@ -216,10 +223,9 @@ class LocalBackend:
         return environment
 
     def _scrub(self, text: str) -> str:
-        for secret in (self._settings.api_key, self._settings.auth_token):
-            if secret:
-                text = text.replace(secret.get_secret_value(), "***")
-        return text
+        given = (self._settings.api_key, self._settings.auth_token)
+        secrets = Secrets(secret.get_secret_value() for secret in given if secret)
+        return secrets.hidden_in(text)
 
 
 async def _stop(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:
