@@ -5,6 +5,7 @@ import { go, route } from "../../router";
 import { loadReadiness, readiness } from "../../server";
 import { List } from "../../views/List";
 import { announcement } from "../announce";
+import { Boundary } from "../Boundary";
 import { Dialog } from "../Dialog";
 import { lazy } from "../Lazy";
 import { active, enabled, setEnabled, useShortcuts } from "../shortcuts";
@@ -47,7 +48,13 @@ export function App() {
       </header>
       <main id="content" tabIndex={-1}>
         {/* With another token everything is asked for again. */}
-        {asked ? <AskToken /> : <View key={token.value} />}
+        {asked ? (
+          <AskToken />
+        ) : (
+          <Boundary key={route.value.slice(0, 2).join("/")}>
+            <View key={token.value} />
+          </Boundary>
+        )}
       </main>
       <p class="hidden" role="status" aria-live="polite">
         {announcement}
