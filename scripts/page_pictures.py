@@ -204,7 +204,7 @@ def main() -> None:
             light.goto(f"{url}/#/runs/{run_id}/results/1/against/2")
             expect(light.locator(".pair mark, .pair .hljs-keyword").first).to_be_visible()
             light.mouse.wheel(0, 300)
-            light.wait_for_function("scrollY > 100")
+            light.wait_for_function("() => scrollY > 100")
             _shoot(light, "page-compare")
         browser.close()
 
