@@ -65,8 +65,8 @@ test-browser: page ## Drive the page in a Chromium; fails where there is none.
 test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where none answers.
 	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest --numprocesses=0 -m engine
 
-test-soak: $(STAMP) ## Run the long tests too.
-	@$(RUN)/pytest -m soak
+test-soak: $(STAMP) ## Run the tests that take minutes: long locks, a disk that fills.
+	@$(RUN)/pytest --numprocesses=0 -m soak
 
 lint: $(STAMP) ## Check style.
 	@$(RUN)/ruff check .

@@ -93,6 +93,11 @@ class HostedServer(uvicorn.Server):
                 logger.error("what comes before closing failed", exc_info=failed)
         await super().shutdown(sockets)
 
+    async def calls_ended(self, seconds: float) -> None:
+        """Wait until all calls have been answered, but not for longer than ``seconds``."""
+        if calls := set(self.server_state.tasks):
+            await asyncio.wait(calls, timeout=seconds)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End on a first signal that its host passes on; on a second one leave at once."""
         again = self.should_exit

@@ -4,31 +4,16 @@ import json
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from aideator_gateway.scripted_model.script import Hang, Text
+from aideator_gateway.scripted_model.script import Hang
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
 from tests.support.processes import processes_of, wait_until_gone, wait_until_removed
 from tests.support.repositories import make_repository
-
-SLOW = [[Text("word " * 1000, pace=0.05)]]
-
-
-@contextmanager
-def slow_gateway(data_dir: Path) -> Iterator[Gateway]:
-    with (
-        ScriptedModel(Script({}, default=SLOW)) as model,
-        serving(
-            data_dir, "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="key",
-        ) as gateway,
-    ):  # fmt: skip
-        yield gateway
+from tests.support.talking import talking_gateway
 
 
 def start_and_wait_for_text(gateway: Gateway, repository: Path, variations: int = 3) -> str:
@@ -46,7 +31,7 @@ def start_and_wait_for_text(gateway: Gateway, repository: Path, variations: int 
 def test_cancel_stops_within_two_seconds_and_keeps_the_patch(
     shared_repository: Path, tmp_path: Path
 ) -> None:
-    with slow_gateway(tmp_path / "data") as gateway:
+    with talking_gateway(tmp_path / "data") as gateway:
         run_id = start_and_wait_for_text(gateway, shared_repository)
         assert processes_of(gateway.data_dir)
         started = time.monotonic()
@@ -67,7 +52,7 @@ def test_cancel_stops_within_two_seconds_and_keeps_the_patch(
 
 
 def test_stopping_the_gateway_interrupts_its_runs(shared_repository: Path, tmp_path: Path) -> None:
-    with slow_gateway(tmp_path / "data") as gateway:
+    with talking_gateway(tmp_path / "data") as gateway:
         run_id = start_and_wait_for_text(gateway, shared_repository, variations=2)
         gateway.stop()
         assert gateway.process.returncode in (0, -signal.SIGTERM)
@@ -83,7 +68,7 @@ def test_killing_the_gateway_loses_nothing_that_was_sent(
     shared_repository: Path, tmp_path: Path
 ) -> None:
     seen = []
-    with slow_gateway(tmp_path / "data") as gateway:
+    with talking_gateway(tmp_path / "data") as gateway:
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
         for event in gateway.stream(run_id):
             seen.append((event.id, event.event, event.data))

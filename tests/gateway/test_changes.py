@@ -97,6 +97,21 @@ def test_the_same_key_and_body_are_the_same_run(
     assert ids.pop() in other.json()["detail"]
 
 
+def test_the_key_of_a_deleted_run_starts_no_other(
+    demo_gateway: Gateway, shared_repository: Path
+) -> None:
+    body = {"github_url": shared_repository.as_uri(), "prompt": "Once.", "variations": 1}
+    run_id = post(demo_gateway, body, "deleted").json()["run_id"]
+    demo_gateway.http.post(f"/runs/{run_id}/cancel", json={})
+    assert demo_gateway.http.delete(f"/runs/{run_id}").status_code == 204
+    before = demo_gateway.http.get("/runs?limit=200").json()["runs"]
+    for prompt in ("Once.", "Twice."):
+        again = post(demo_gateway, {**body, "prompt": prompt}, "deleted")
+        assert (again.status_code, again.json()["code"]) == (410, "run_deleted")
+        assert run_id in again.json()["detail"]
+    assert demo_gateway.http.get("/runs?limit=200").json()["runs"] == before
+
+
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\tb"])
 def test_an_unusable_key(demo_gateway: Gateway, key: str) -> None:
     body = {"github_url": "https://github.com/user/repo", "prompt": "x"}
@@ -119,6 +134,29 @@ def test_paging_gives_every_run_once(demo_gateway: Gateway, shared_repository: P
         cursor = {"cursor": page["next"]}
     assert paged == whole
     assert len(set(paged)) == len(paged)
+
+
+def test_a_page_goes_on_behind_a_run_that_was_deleted(
+    demo_gateway: Gateway, shared_repository: Path
+) -> None:
+    for _ in range(4):
+        run_id = demo_gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        demo_gateway.http.post(f"/runs/{run_id}/cancel", json={})
+
+    def page(**query: str) -> dict[str, Any]:
+        answer = demo_gateway.http.get("/runs", params={"limit": "2", **query})
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    first = page()
+    expected = page(cursor=first["next"])["runs"]
+    last = first["runs"][-1]["run_id"]
+    # The id of a run is a cursor as well.
+    assert page(cursor=last)["runs"] == expected
+    assert demo_gateway.http.delete(f"/runs/{last}").status_code == 204
+    for cursor in (first["next"], last):
+        assert page(cursor=cursor)["runs"] == expected
 
 
 def test_conditions_are_kept_and_shown(demo_gateway: Gateway, shared_repository: Path) -> None:

@@ -17,7 +17,8 @@ from aideator.protocol import Limits, Status
 from aideator_gateway.runs.model import NewRun
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.runs.schema import APPLICATION_ID, SCHEMA, open_database
-from aideator_gateway.runs.store import Entry, Store
+from aideator_gateway.runs.store import Store
+from aideator_gateway.runs.stored import Entry
 from tests.support.command import error_of, run
 
 FORMAT_2 = """

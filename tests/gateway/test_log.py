@@ -3,33 +3,13 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 
-import pytest
-
-from aideator.protocol import Limits
 from aideator_gateway.runs.log import EventLog
-from aideator_gateway.runs.model import NewRun
-from aideator_gateway.runs.store import Change, Entry, Store
-
-REQUEST = NewRun(github_url="https://github.com/user/repo", prompt="x", variations=2)
-
-
-@asynccontextmanager
-async def opened(path: Path, *runs: str, store: Store | None = None) -> AsyncIterator[EventLog]:
-    store = store or Store(path)
-    log = EventLog(store)
-    try:
-        await store.open()
-        for run_id in runs:
-            await store.create_run(run_id, REQUEST, limits=Limits(), model="m", scripted=True)
-        log.start()
-        yield log
-    finally:
-        await log.aclose()
-        await store.aclose()
+from aideator_gateway.runs.store import Store
+from aideator_gateway.runs.stored import Entry
+from tests.support.event_logs import opened_log
 
 
 async def read(log: EventLog, run_id: str, after: int = 0) -> list[Entry]:
@@ -38,7 +18,7 @@ async def read(log: EventLog, run_id: str, after: int = 0) -> list[Entry]:
 
 def test_live_and_late_readers_get_the_same(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path / "x.db", "a", "b") as log:
+        async with opened_log(Store(tmp_path / "x.db"), "a", "b") as log:
             live = asyncio.create_task(read(log, "a"))
 
             async def speak(run_id: str, variation: int) -> None:
@@ -47,7 +27,7 @@ def test_live_and_late_readers_get_the_same(tmp_path: Path) -> None:
 
             await asyncio.gather(*(speak(r, v) for r in ("a", "b") for v in (1, 2)))
             for run_id in ("a", "b"):
-                await log.append(run_id, None, "end", "{}", wait=True)
+                await (await log.append(run_id, None, "end", "{}"))
             heard = await live
             assert heard == await read(log, "a")
             assert [e.position for e in heard] == list(range(1, 1002))
@@ -55,13 +35,16 @@ def test_live_and_late_readers_get_the_same(tmp_path: Path) -> None:
                 said = [json.loads(e.line) for e in heard if e.variation_id == variation]
                 assert said == list(range(500))
             assert await read(log, "a", after=990) == heard[990:]
+            # Who starts behind the end is told that it is the end.
+            for after in (1001, 5000):
+                assert await read(log, "a", after=after) == heard[-1:]
 
     asyncio.run(scenario())
 
 
 def test_what_a_reader_gets_is_on_disk(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path / "x.db", "a") as log:
+        async with opened_log(Store(tmp_path / "x.db"), "a") as log:
             reader = log.follow("a", 0)
             following = asyncio.ensure_future(anext(reader))
             await log.append("a", 1, "text", '"first"', {"turns": 1})
@@ -78,11 +61,11 @@ def test_what_a_reader_gets_is_on_disk(tmp_path: Path) -> None:
 
 def test_positions_go_on_after_a_restart(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with opened(tmp_path / "x.db", "a") as log:
-            await log.append("a", 1, "text", "1", wait=True)
-        async with opened(tmp_path / "x.db") as log:
+        async with opened_log(Store(tmp_path / "x.db"), "a") as log:
+            await (await log.append("a", 1, "text", "1"))
+        async with opened_log(Store(tmp_path / "x.db")) as log:
             await log.append("a", 1, "text", "2")
-            await log.append("a", None, "end", "{}", wait=True)
+            await (await log.append("a", None, "end", "{}"))
             assert [e.position for e in await read(log, "a")] == [1, 2, 3]
 
     asyncio.run(scenario())
@@ -91,8 +74,8 @@ def test_positions_go_on_after_a_restart(tmp_path: Path) -> None:
 def test_a_reader_of_a_deleted_run_is_let_go(tmp_path: Path) -> None:
     async def scenario() -> None:
         store = Store(tmp_path / "x.db")
-        async with opened(tmp_path / "x.db", "a", store=store) as log:
-            await log.append("a", 1, "text", "1", wait=True)
+        async with opened_log(store, "a") as log:
+            await (await log.append("a", 1, "text", "1"))
             reader = asyncio.create_task(read(log, "a"))
             await asyncio.sleep(0.1)
             await store.delete_run("a")
@@ -102,26 +85,28 @@ def test_a_reader_of_a_deleted_run_is_let_go(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-class FullDisk(Store):
-    """A store whose disk is full for events of one run."""
-
-    async def append(self, entries: Sequence[Entry], changes: Iterable[Change]) -> None:
-        """Write, unless there is no space."""
-        if any(entry.line == '"too much"' for entry in entries):
-            raise OSError(28, "No space left on device")
-        await super().append(entries, changes)
-
-
-def test_a_write_that_fails_is_told_and_leaves_no_gap(tmp_path: Path) -> None:
+def test_a_reader_ahead_of_the_log_waits_and_ends_with_the_run(tmp_path: Path) -> None:
     async def scenario() -> None:
-        path = tmp_path / "x.db"
-        async with opened(path, "a", store=FullDisk(path)) as log:
-            await log.append("a", 1, "text", "1", wait=True)
-            with pytest.raises(OSError, match="No space left"):
-                await log.append("a", 1, "text", '"too much"', wait=True)
-            with pytest.raises(OSError, match="No space left"):
-                await log.append("a", 1, "text", "2")
-            await log.append("a", None, "end", "{}", wait=True)
-            assert [(e.position, e.type) for e in await read(log, "a")] == [(1, "text"), (2, "end")]
+        async with opened_log(Store(tmp_path / "x.db"), "a") as log:
+            ahead = asyncio.create_task(read(log, "a", after=5000))
+            await (await log.append("a", 1, "text", "1"))
+            done, _ = await asyncio.wait((ahead,), timeout=0.3)
+            assert not done
+            await (await log.append("a", None, "end", "{}"))
+            assert [e.type for e in await asyncio.wait_for(ahead, 30)] == ["end"]
+
+    asyncio.run(scenario())
+
+
+def test_readers_who_have_all_there_is_are_let_go(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with opened_log(Store(tmp_path / "x.db"), "a") as log:
+            await (await log.append("a", 1, "text", "1"))
+            reader = asyncio.create_task(read(log, "a"))
+            late = log.follow("a", 0)
+            await asyncio.sleep(0)
+            log.let_go()
+            assert len(await asyncio.wait_for(reader, 30)) == 1
+            assert [len(entries) async for entries in late] == [1]
 
     asyncio.run(scenario())

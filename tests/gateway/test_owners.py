@@ -117,7 +117,7 @@ def test_recovery_ends_the_runs_of_the_dead_and_of_nobody_else(tmp_path: Path) -
     async def scenario(living: set[str | None]) -> dict[str, str]:
         store = Store(tmp_path / "x.db")
         await store.open()
-        log = EventLog(store, "gw_me")
+        log = EventLog(store, Metrics(), "gw_me")
         log.start()
         try:
             for run_id, owner in owners.items():

@@ -20,6 +20,7 @@ from aideator_gateway.command.fit import to_be_told
 from aideator_gateway.command.gateways import Gateways, Instance, serving
 from aideator_gateway.hosting import HostedServer, listen
 from aideator_gateway.http.app import create_app
+from aideator_gateway.http.routes import State
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.runs.schema import check_database
 from aideator_gateway.runs.store import PATIENCE
@@ -30,7 +31,10 @@ logger = logging.getLogger(__name__)
 START_SECONDS = 60.0
 
 GRACE_SECONDS = 2
-"""How long calls may still be answered at the end; streams stay open as long as a run does."""
+"""How long calls may still be answered at the end."""
+
+STREAMS_SECONDS = 2.0
+"""How long readers may take for the last of a stream once all runs have ended."""
 
 
 @asynccontextmanager
@@ -74,10 +78,19 @@ async def hosted(
             listener,
             grace_seconds=GRACE_SECONDS,
             log_level=log_level,
-            # Streams are to hear how their runs ended.
-            before_close=state["runs"].aclose,
+            before_close=lambda: _end(state, server),
         )
         yield server, address
+
+
+async def _end(state: State, server: HostedServer) -> None:
+    """End the runs, and let streams say how they ended."""
+    try:
+        await state["runs"].aclose()
+        state["log"].let_go()
+        await server.calls_ended(STREAMS_SECONDS)
+    finally:
+        state["log"].cut_off()
 
 
 def _bound(settings: Settings) -> socket.socket:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aideator_gateway.http import bodies
+from aideator_gateway.http import bodies, cursor
 from aideator_gateway.http.problems import CODES, PROBLEM_JSON, ProblemDetails
 from aideator_gateway.http.schemas import TEMPLATE, schemas
 from aideator_gateway.http.sse import STREAM_EVENTS
@@ -109,14 +109,14 @@ def _paths() -> dict[str, Any]:
                 "createRun",
                 "Create a new agent run",
                 {"202": _created()},
-                (*_BODY, "invalid_header", "idempotency_conflict"),
+                (*_BODY, "invalid_header", "idempotency_conflict", "run_deleted", "stopping"),
                 parameters=[
                     {
                         "name": "Idempotency-Key",
                         "in": "header",
                         "description": (
                             "The same body under the same key is the same run; another body "
-                            "is refused."
+                            "is refused, and so is the key of a run that was deleted."
                         ),
                         "schema": {
                             "type": "string",
@@ -132,7 +132,7 @@ def _paths() -> dict[str, Any]:
                 "listRuns",
                 "List runs, newest first",
                 {"200": _json("A page of runs.", bodies.RunList)},
-                ("invalid_request", "run_not_found"),
+                ("invalid_request",),
                 parameters=[
                     {
                         "name": "limit",
@@ -142,8 +142,10 @@ def _paths() -> dict[str, Any]:
                     {
                         "name": "cursor",
                         "in": "query",
-                        "description": "`next` of the page before.",
-                        "schema": {"type": "string"},
+                        "description": (
+                            "`next` of the page before; good also when its run was deleted."
+                        ),
+                        "schema": {"type": "string", "pattern": cursor.PATTERN},
                     },
                     {
                         "name": "search",
@@ -268,7 +270,8 @@ def _operation(
             "required": body_required,
             "content": {"application/json": {"schema": _reference(body)}},
         }
-    operation["responses"] = answers | _problems((*_GUARDED, *errors, "internal_error"))
+    always = (*_GUARDED, "internal_error", "storage_unavailable")
+    operation["responses"] = _problems((*always, *errors)) | answers
     return operation
 
 

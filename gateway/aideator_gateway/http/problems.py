@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from aideator_gateway.runs.problems import FieldError, Problem
+from aideator_gateway.runs.storage import StorageError
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -37,12 +38,15 @@ CODES: dict[str, tuple[int, str]] = {
     "method_not_allowed": (405, "Method not allowed"),
     "variation_not_completed": (409, "Only a completed variation can be selected"),
     "run_active": (409, "The run has not ended"),
+    "run_deleted": (410, "The run was deleted"),
     "patch_too_large": (409, "The patch is too large to be kept"),
     "body_too_large": (413, "The body is too large"),
     "unsupported_media_type": (415, "The body must be application/json"),
     "invalid_request": (422, "The request has a field that cannot be used"),
     "idempotency_conflict": (422, "The Idempotency-Key was used for another request"),
     "internal_error": (500, "The server failed"),
+    "storage_unavailable": (503, "The database cannot be used for now"),
+    "stopping": (503, "The server is stopping"),
 }
 """Every ``code`` the API answers with: HTTP status and title."""
 
@@ -135,6 +139,13 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     return answer
 
 
+async def on_storage(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """Answer what the database refused."""
+    assert isinstance(error, StorageError)  # noqa: S101 - registered for this type alone
+    detail = f"{error.message} GET /readyz says when it is well again; send the request then."
+    return response(Problem("storage_unavailable", detail))
+
+
 async def on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
     """Answer what nobody expected; the traceback is in the log."""
     return response(Problem("internal_error", "This is a defect; the server's log has more."))
@@ -142,6 +153,7 @@ async def on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG
 
 HANDLERS: dict[Any, Any] = {
     Problem: on_problem,
+    StorageError: on_storage,
     HTTPException: on_http_exception,
     Exception: on_crash,
 }

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from aideator_gateway.http import cursor
 from aideator_gateway.http.bodies import (
     BRIEF,
     Cancellation,
@@ -104,14 +105,13 @@ async def list_runs(request: Request) -> Response:
     limit = _number(request.query_params.get("limit", str(PAGE)))
     if limit is None or not 1 <= limit <= MAX_PAGE:
         raise invalid_field("limit", f"Use an integer from 1 to {MAX_PAGE}.")
-    cursor = request.query_params.get("cursor")
-    if cursor is not None:
-        await _state(request)["runs"].get(cursor)
-    search = _search(request)
-    runs = await _state(request)["store"].runs(limit=limit + 1, before=cursor, search=search)
+    given = request.query_params.get("cursor")
+    store = _state(request)["store"]
+    before = None if given is None else await cursor.read(given, store)
+    runs = await store.runs(limit=limit + 1, before=before, search=_search(request))
     more = len(runs) > limit
     brief = [run.model_copy(update={"prompt": run.prompt[:BRIEF]}) for run in runs[:limit]]
-    return _json(RunList(runs=brief, next=runs[limit - 1].run_id if more else None))
+    return _json(RunList(runs=brief, next=cursor.write(runs[limit - 1]) if more else None))
 
 
 def _search(request: Request) -> str:
@@ -194,7 +194,7 @@ async def healthz(request: Request) -> Response:
 
 async def readyz(request: Request) -> Response:
     """``GET /readyz``: a run could start now, or why not."""
-    readiness = await _state(request)["backend"].readiness()
+    readiness = await _state(request)["runs"].readiness()
     return _json(readiness, 200 if readiness.ready else 503)
 
 

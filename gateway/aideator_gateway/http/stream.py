@@ -17,7 +17,7 @@ from aideator.protocol import parse_line
 from aideator_gateway.http.sse import End, describe
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
-from aideator_gateway.runs.store import Entry
+from aideator_gateway.runs.stored import Entry
 from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
@@ -67,15 +67,19 @@ class EventStream:
             await send({"type": "http.response.body", "body": b""})
             return
         left = asyncio.Event()
-        leaving = asyncio.create_task(_gone(receive, left))
+        watching = [
+            asyncio.create_task(_gone(receive, left)),
+            asyncio.create_task(_cut(self._log.cut, left)),
+        ]
         try:
             with self._metrics.streams_open.track_inprogress():
                 await unless(left, self._send(send))
         except TimeoutError:
             logger.info("a reader of %s took nothing for %s s: cut off", self._run_id, SEND_SECONDS)
         finally:
-            leaving.cancel()
-            await asyncio.wait((leaving,))
+            for task in watching:
+                task.cancel()
+            await asyncio.wait(watching)
 
     async def _send(self, send: Send) -> None:
         async with aclosing(_with_pings(self._frames())) as chunks:
@@ -93,6 +97,11 @@ class EventStream:
 async def _gone(receive: Receive, left: asyncio.Event) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+    left.set()
+
+
+async def _cut(cut: asyncio.Event, left: asyncio.Event) -> None:
+    await cut.wait()
     left.set()
 
 

@@ -1,6 +1,7 @@
 """The agreement between the life of a run and the place where its variations run."""
 
 import asyncio
+import errno
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +48,13 @@ class BackendError(Exception):
         super().__init__(message)
         self.code = code
         self.message = message
+
+
+def from_os_error(error: OSError) -> BackendError:
+    """Return what an error of this machine means for what it ended."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return BackendError(ErrorCode.DISK_FULL, "No space is left on the gateway's disk.")
+    return BackendError(ErrorCode.SANDBOX_FAILED, f"The gateway failed: {error}")
 
 
 class Sink(Protocol):

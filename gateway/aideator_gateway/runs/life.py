@@ -1,33 +1,28 @@
 """The life of a run: created, driven by a backend, ended, selected. No HTTP, no SQL here."""
 
-import asyncio
-import errno
 import hashlib
-import json
 import logging
 import secrets
+import time
 
-from aideator.protocol import (
-    ErrorCode,
-    Limits,
-    PatchEvent,
-    Status,
-    Styles,
-    tasks_of,
-)
-from aideator_gateway.runs.backend import Backend, BackendError, RunSpec
+from aideator.protocol import Limits, PatchEvent, Status, Styles
+from aideator_gateway.runs.backend import Backend
+from aideator_gateway.runs.driver import Driver
+from aideator_gateway.runs.ends import cancelled, interrupted
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
-from aideator_gateway.runs.model import NewRun, Run, Variation
+from aideator_gateway.runs.model import NewRun, Readiness, Run, Variation
 from aideator_gateway.runs.owners import Owners
 from aideator_gateway.runs.problems import Problem, invalid_field
-from aideator_gateway.runs.recorder import Outcome, Recorder, cancelled, failed, interrupted
 from aideator_gateway.runs.repository import check_ref, check_url
+from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import KeyTakenError, Store
 from aideator_gateway.settings import Settings
-from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
+
+PATIENCE_SECONDS = 10.0
+"""How long somebody waits for an end that cannot be written; it is still tried after that."""
 
 
 class Runs:
@@ -60,39 +55,46 @@ class Runs:
         self._store = store
         self._log = log
         self._backend = backend
-        self._metrics = metrics
         self._owners = owners
-        self._active: dict[str, _ActiveRun] = {}
-        self._slots = asyncio.Semaphore(settings.max_concurrent_runs)
+        self._driver = Driver(settings, store, log, backend, metrics)
         self.styles = Styles(settings.styles_dir)
         """The styles that conditions may name; read anew for each run."""
 
     async def recover(self) -> None:
-        """End what gateways on the same database left unfinished that have died."""
+        """End what gateways on the same database left unfinished that have died.
+
+        What cannot be written now is tried on in the background.
+        """
         async with self._owners.dead(await self._store.unfinished_owners()) as dead:
-            for run in await self._store.unfinished(dead):
-                await self._interrupt(run)
-
-    async def _interrupt(self, run: Run) -> None:
-        logger.warning("run %s was interrupted by the end of its gateway", run.run_id)
-        recorder = Recorder(self._log, run, self._metrics)
-        recorder.seqs = {
-            v.variation_id: await self._last_seq(run.run_id, v.variation_id) for v in run.variations
-        }
-        await recorder.settle(interrupted)
-        await recorder.end()
-        self._log.forget(run.run_id)
-
-    async def _last_seq(self, run_id: str, variation_id: int) -> int:
-        entries = await self._store.transcript(run_id, variation_id)
-        return int(json.loads(entries[-1].line)["seq"]) if entries else 0
+            found = await self._store.unfinished(dead) if dead else []
+            if found:
+                # Its ends may be written after this block: nobody else is to try that as well.
+                await self._store.claim([run.run_id for run in found], self._owners.me)
+        left = []
+        for run in found:
+            if not run.status.ended:
+                logger.warning("run %s was interrupted by the end of its gateway", run.run_id)
+            left.append(self._driver.end(run, interrupted))
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        for active in left:
+            await active.wait_ended(deadline - time.monotonic())
 
     async def aclose(self) -> None:
-        """Stop all runs; what has not ended is interrupted."""
-        tasks = [active.task for active in self._active.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Interrupt all runs, and wait until their ends are written, if that works soon."""
+        await self._driver.aclose()
+
+    async def readiness(self) -> Readiness:
+        """Say whether a run could start now, and be written down."""
+        ready = await self._backend.readiness()
+        trouble = self._log.trouble
+        if trouble is None:
+            try:
+                await self._store.check()
+            except StorageError as error:
+                trouble = error.message
+        if trouble is None:
+            return ready
+        return ready.model_copy(update={"ready": False, "reason": f"{ready.reason}; {trouble}"})
 
     async def create(self, request: NewRun, key: str | None = None) -> tuple[Run, bool]:
         """Write a run and start to work on it in the background.
@@ -124,17 +126,22 @@ class Runs:
                 continue  # the same request came in twice at once, here or in another gateway
 
     async def _run_of_key(self, key: str, digest: str) -> Run | None:
-        known = await self._store.run_of_key(key)
+        known = await self._store.known_key(key)
         if known is None:
             return None
-        run_id, known_digest = known
-        if known_digest != digest:
+        if known.deleted:
+            raise Problem(
+                "run_deleted",
+                f"This Idempotency-Key started {known.run_id}, which was deleted; "
+                "use a new key to start a new run.",
+            )
+        if known.digest != digest:
             raise Problem(
                 "idempotency_conflict",
-                f"This Idempotency-Key started {run_id} with another body; "
+                f"This Idempotency-Key started {known.run_id} with another body; "
                 "use a new key for a new request.",
             )
-        return await self.get(run_id)
+        return await self.get(known.run_id)
 
     async def _create(
         self, request: NewRun, key: str | None = None, digest: str | None = None
@@ -154,21 +161,21 @@ class Runs:
             )
         request = request.model_copy(update={"github_url": url})
         limits = self._limits(request)
-        run = await self._store.create_run(
-            f"run_{secrets.token_hex(8)}",
-            request,
-            limits=limits,
-            model=self._settings.model,
-            scripted=self._settings.scripted,
-            key=key,
-            digest=digest,
-            owner=self._owners.me,
-        )
-        stop = asyncio.Event()
-        task = asyncio.create_task(self._drive(run, stop), name=run.run_id)
-        self._active[run.run_id] = _ActiveRun(task, stop)
-        self._metrics.runs_active.set(len(self._active))
-        task.add_done_callback(lambda _: self._forget(run.run_id))
+        if self._driver.closing:
+            raise Problem("stopping", "This server is stopping; send the request again later.")
+        run_id = f"run_{secrets.token_hex(8)}"
+        with self._driver.announced(run_id):
+            run = await self._store.create_run(
+                run_id,
+                request,
+                limits=limits,
+                model=self._settings.model,
+                scripted=self._settings.scripted,
+                key=key,
+                digest=digest,
+                owner=self._owners.me,
+            )
+            self._driver.start(run)
         return run
 
     def _limits(self, request: NewRun) -> Limits:
@@ -177,16 +184,11 @@ class Runs:
             return given
         return given.model_copy(update={"max_run_cost_usd": self._settings.max_run_cost_usd})
 
-    def _forget(self, run_id: str) -> None:
-        self._active.pop(run_id, None)
-        self._metrics.runs_active.set(len(self._active))
-        self._log.forget(run_id)
-
     async def get(self, run_id: str) -> Run:
         """Return a run, or raise the ``Problem`` that there is none."""
         run = await self._store.run(run_id)
         if run is None:
-            raise Problem("run_not_found", f"There is no run {run_id!r}; GET /runs lists them.")
+            raise _no_run(run_id)
         return run
 
     async def variation(self, run_id: str, variation_id: int) -> Variation:
@@ -214,8 +216,10 @@ class Runs:
                 f"The patch of variation {variation_id} has {variation.patch.bytes} bytes, "
                 "which is more than is kept.",
             )
-        entries = await self._store.transcript(run_id, variation_id, only="patch")
-        return PatchEvent.model_validate_json(entries[-1].line).content()
+        entry = await self._store.entry(run_id, variation_id, types=("patch",))
+        if entry is None:
+            raise _no_run(run_id)  # deleted meanwhile
+        return PatchEvent.model_validate_json(entry.line).content()
 
     async def select(self, run_id: str, variation_id: int, reason: str | None) -> None:
         """Record the winner; a later choice replaces it, and both are kept.
@@ -231,22 +235,38 @@ class Runs:
                 "variation_not_completed",
                 f"Variation {variation_id} is {variation.status}; select one that is completed.",
             )
-        await self._store.select(run_id, variation_id, reason)
+        if not await self._store.select(run_id, variation_id, reason):
+            raise _no_run(run_id)  # deleted meanwhile
 
     async def cancel(self, run_id: str) -> Run:
-        """Tell a run to stop and wait until it has; one that has ended stays as it is."""
-        run = await self.get(run_id)
-        if active := self._active.get(run_id):
-            active.stop.set()
-            await asyncio.wait([active.task])
-        elif not run.status.ended:
-            await self._cancel_elsewhere(run_id)
-        return await self.get(run_id)
+        """Tell a run to stop and wait until it has; one that has ended stays as it is.
 
-    async def _cancel_elsewhere(self, run_id: str) -> None:
-        owner = await self._store.owner(run_id)
-        if owner != self._owners.me and not await self._owners.cancel(owner, run_id):
-            await self.recover()
+        Raises
+        ------
+        Problem
+            If there is no such run, or its end cannot be written for now.
+        """
+        run = await self.get(run_id)
+        active = self._driver.active(run_id)
+        if active is None:
+            owner = await self._store.owner(run_id)
+            if owner != self._owners.me and not run.status.ended:
+                if not await self._owners.cancel(owner, run_id):
+                    await self.recover()
+                return await self.get(run_id)
+            if left := await self._store.unfinished(run_id=run_id):
+                # Nobody works on it, unless somebody else was as quick to see that.
+                active = self._driver.active(run_id) or self._driver.end(left[0], cancelled)
+        if active is not None:
+            active.stop.set()
+            while not await active.wait_ended(PATIENCE_SECONDS):
+                if trouble := self._log.trouble:
+                    raise Problem(
+                        "storage_unavailable",
+                        f"Run {run_id} was told to stop; its end is written as soon as that "
+                        f"works: {trouble}",
+                    )
+        return await self.get(run_id)
 
     async def delete(self, run_id: str) -> None:
         """Remove a run that has ended, with its log and its patches.
@@ -264,66 +284,9 @@ class Runs:
         await self._store.delete_run(run_id)
         self._log.deleted(run_id)
 
-    async def _drive(self, run: Run, stop: asyncio.Event) -> None:
-        recorder = Recorder(self._log, run, self._metrics)
-        outcome: Outcome = interrupted
-        try:
-            if await unless(stop, self._slots.acquire()):
-                try:
-                    self._check_credentials()
-                    await recorder.started(self._backend.name)
-                    await self._backend.run(self._spec(run), recorder, stop)
-                    outcome = failed(
-                        ErrorCode.AGENT_CRASHED, "The agent ended without saying how it went."
-                    )
-                finally:
-                    self._slots.release()
-        except BackendError as error:
-            recorder.failure = error
-            outcome = failed(error.code, error.message)
-        except OSError as error:
-            logger.exception("run %s failed", run.run_id)
-            recorder.failure = _from_os_error(error)
-            outcome = failed(recorder.failure.code, recorder.failure.message)
-        except Exception as error:
-            logger.exception("run %s failed", run.run_id)
-            recorder.failure = BackendError(
-                ErrorCode.SANDBOX_FAILED, f"The gateway failed: {type(error).__name__}: {error}"
-            )
-            outcome = failed(recorder.failure.code, recorder.failure.message)
-        finally:
-            await recorder.settle(cancelled if stop.is_set() else outcome)
-            await recorder.end()
 
-    def _check_credentials(self) -> None:
-        settings = self._settings
-        if not settings.has_credentials and settings.base_url is None:
-            raise BackendError(
-                ErrorCode.MISSING_API_KEY, "The gateway has no API key for Anthropic's API."
-            )
-
-    def _spec(self, run: Run) -> RunSpec:
-        return RunSpec(
-            run_id=run.run_id,
-            url=run.github_url,
-            ref=run.ref,
-            check=run.check,
-            limits=run.limits,
-            tasks=tasks_of(
-                run.prompt,
-                [variation.condition for variation in run.variations],
-                run.limits,
-                model=run.model,
-                base_url=self._settings.base_url,
-                editor_tool=self._settings.editor_tool,
-            ),
-        )
-
-
-class _ActiveRun:
-    def __init__(self, task: asyncio.Task[None], stop: asyncio.Event) -> None:
-        self.task = task
-        self.stop = stop
+def _no_run(run_id: str) -> Problem:
+    return Problem("run_not_found", f"There is no run {run_id!r}; GET /runs lists them.")
 
 
 def find_variation(run: Run, variation_id: int) -> Variation:
@@ -335,9 +298,3 @@ def find_variation(run: Run, variation_id: int) -> Variation:
         "variation_not_found",
         f"Run {run.run_id} has variations 1 to {len(run.variations)}, not {variation_id}.",
     )
-
-
-def _from_os_error(error: OSError) -> BackendError:
-    if error.errno == errno.ENOSPC:
-        return BackendError(ErrorCode.DISK_FULL, "No space is left on the gateway's disk.")
-    return BackendError(ErrorCode.SANDBOX_FAILED, f"The gateway failed: {error}")

@@ -31,6 +31,16 @@ class Metrics:
         self.streams_open = Gauge(
             "aideator_streams_open", "Clients that read a stream now.", registry=self._registry
         )
+        self.log_commits_failed = Counter(
+            "aideator_log_commits_failed",
+            "Commits of the event log that failed; they are repeated.",
+            registry=self._registry,
+        )
+        self.log_writes_waiting = Gauge(
+            "aideator_log_writes_waiting",
+            "Writes of the event log that are not committed yet.",
+            registry=self._registry,
+        )
 
     def text(self) -> bytes:
         """Return all figures in Prometheus' text format."""

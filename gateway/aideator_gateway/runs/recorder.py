@@ -1,8 +1,8 @@
 """What a backend delivers, written down; and how each variation, and the run, ended."""
 
+import asyncio
 import json
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from aideator.protocol import (
@@ -10,7 +10,6 @@ from aideator.protocol import (
     CancelledEvent,
     CompletedEvent,
     EndEvent,
-    ErrorCode,
     FailedEvent,
     InterruptedEvent,
     PatchEvent,
@@ -19,69 +18,97 @@ from aideator.protocol import (
     UsageEvent,
 )
 from aideator_gateway.runs.backend import BackendError
+from aideator_gateway.runs.ends import Outcome, as_stored, failed
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
-from aideator_gateway.runs.model import CheckResult, Run
+from aideator_gateway.runs.model import CheckResult, Run, Variation
+from aideator_gateway.runs.progress import Progress, stored_progress
+from aideator_gateway.runs.storage import StorageError
+from aideator_gateway.runs.store import Store
 
 MAX_TRANSCRIPT_BYTES = 64 * 1024 * 1024
 """What is kept of one variation's lines, beside its patch and its end."""
 
-Outcome = Callable[[dict[str, object]], EndEvent]
-"""Makes a variation's end from its envelope."""
-
 
 class Recorder:
-    """Writes what a backend delivers, and sees to it that each variation ends exactly once."""
+    """Writes what a backend delivers, and sees to it that each variation ends exactly once.
 
-    def __init__(self, log: EventLog, run: Run, metrics: Metrics) -> None:
+    Parameters
+    ----------
+    store, log
+        Where runs and their events are kept.
+    run
+        The run, new or as an earlier gateway left it.
+    metrics
+        Counts how it went.
+    found
+        The run is not new: how it stands has to be looked at first.
+    """
+
+    def __init__(
+        self, store: Store, log: EventLog, run: Run, metrics: Metrics, *, found: bool = False
+    ) -> None:
+        self._store = store
         self._log = log
         self._metrics = metrics
         self._run_id = run.run_id
+        self._variations = {v.variation_id: Progress() for v in run.variations}
+        self._closed = False
+        self._stale = found
         self.failure: BackendError | None = None
-        self.seqs = {v.variation_id: 0 for v in run.variations}
-        self.attempts = {v.variation_id: 1 for v in run.variations}
-        self.ended = {v.variation_id: v.status for v in run.variations if v.status.ended}
-        self._kept = dict.fromkeys(self.seqs, 0)
+        """Why the run as a whole failed, if it did."""
+        self.trouble: StorageError | None = None
+        """Why writes of the run were given up, if they were."""
 
     async def started(self, backend: str) -> None:
         """Say that a backend works on the run."""
-        await self._log.append(
-            self._run_id, None, None, "", {"status": Status.RUNNING, "backend": backend}
-        )
+        await self._set(None, {"status": Status.RUNNING, "backend": backend})
 
     async def prepared(self, *, commit: str, isolation: str) -> None:
         """Say which commit all variations start from, and what keeps them apart."""
-        await self._log.append(
-            self._run_id, None, None, "", {"commit": commit, "isolation": isolation}
-        )
+        await self._set(None, {"commit": commit, "isolation": isolation})
+
+    async def checked(self, variation_id: int, result: CheckResult) -> None:
+        """Say what the run's check found."""
+        await self._set(variation_id, {"check": result.model_dump()})
 
     async def event(self, event: AnyEvent) -> None:
         """Take one event of a variation; what was seen already is dropped."""
-        number = event.variation
+        progress = self._variations.get(event.variation)
+        if progress is None or event.run != self._run_id:
+            return
         # A stream may be doubled or late without harm: what was seen is dropped here.
-        if number not in self.seqs or number in self.ended or event.seq <= self.seqs[number]:
+        if progress.status is not None or event.seq <= progress.seq:
             return
-        if event.run != self._run_id:
-            return
-        self.seqs[number] = event.seq
-        self.attempts[number] = event.attempt
-        values = _columns(event)
+        try:
+            await self._take(event, progress)
+        except StorageError as error:
+            if not self._log.resume(self._run_id, event.variation):
+                raise
+            # Only this variation has something that cannot be stored; its siblings go on.
+            self._variations[event.variation] = await stored_progress(
+                self._store, self._run_id, event.variation
+            )
+            await self._settle_one(event.variation, failed(error.code, error.message))
+
+    async def _take(self, event: AnyEvent, progress: Progress) -> None:
         line = event.model_dump_json()
+        stored: AnyEvent = event
         if not isinstance(event, PatchEvent | EndEvent):
-            before = self._kept[number]
-            self._kept[number] += len(line)
+            before = progress.kept
+            progress.kept += len(line)
             if before > MAX_TRANSCRIPT_BYTES:
+                progress.take(event)
                 return
-            if self._kept[number] > MAX_TRANSCRIPT_BYTES:
-                event = _truncated(event)
-                line = event.model_dump_json()
+            if progress.kept > MAX_TRANSCRIPT_BYTES:
+                stored = _truncated(event)
+                line = stored.model_dump_json()
+        ends = isinstance(event, EndEvent)
+        done = await self._append(event.variation, stored.type, line, _columns(event), final=ends)
+        progress.take(event)
         if isinstance(event, EndEvent):
-            self.ended[number] = event.status
+            await self._committed(done)
             self._count(event)
-        await self._log.append(
-            self._run_id, number, event.type, line, values,
-            wait=isinstance(event, EndEvent),
-        )  # fmt: skip
 
     def _count(self, event: EndEvent) -> None:
         reason = event.stop_reason if isinstance(event, CompletedEvent) else event.code
@@ -89,48 +116,144 @@ class Recorder:
         for kind, count in event.total.model_dump(exclude={"cost_usd"}).items():
             self._metrics.tokens.labels(kind).inc(count)
 
-    async def checked(self, variation_id: int, result: CheckResult) -> None:
-        """Say what the run's check found."""
-        await self._log.append(self._run_id, variation_id, None, "", {"check": result.model_dump()})
-
     async def failed(self, variation_id: int, error: BackendError) -> None:
         """End one variation that cannot speak for itself."""
         await self._settle_one(variation_id, failed(error.code, error.message))
 
-    async def settle(self, outcome: Outcome) -> None:
-        """End every variation that has not ended."""
-        for number in self.seqs:
+    async def finish(self, outcome: Outcome) -> bool:
+        """End every variation that has not ended, and the run; may be called until it works.
+
+        Returns
+        -------
+        ``False`` if there is no such run any more.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written, or not be read how it stands.
+        """
+        if self._stale and not await self._look():
+            return False
+        for number in self._variations:
             await self._settle_one(number, outcome)
+        if not self._closed:
+            await self._end()
+        return True
+
+    def doubt(self) -> None:
+        """Let the next ``finish`` look at what is stored before it goes on."""
+        self._stale = True
+
+    async def _look(self) -> bool:
+        """Go on from what is stored, and mend it where its parts do not agree.
+
+        The log goes before the rows, since that is what clients have seen.
+        """
+        self._log.resume(self._run_id)
+        run = await self._store.run(self._run_id)
+        if run is None:
+            return False
+        last = await self._store.entry(self._run_id)
+        self._closed = last is not None and last.type == "end"
+        for variation in run.variations:
+            await self._look_at(variation)
+        if last is not None and self._closed and not run.status.ended:
+            said = json.loads(last.line)
+            known = {name: said[name] for name in ("status", "code", "message") if name in said}
+            await self._mend(None, {**known, "ended_at": _now()})
+        elif run.status.ended and not self._closed:
+            await self._end(run)
+        self._stale = False
+        return True
+
+    async def _look_at(self, variation: Variation) -> None:
+        number = variation.variation_id
+        progress = await stored_progress(self._store, self._run_id, number)
+        self._variations[number] = progress
+        if progress.end is not None and not variation.status.ended:
+            await self._mend(number, _columns(progress.end))
+        elif progress.end is None and variation.status.ended:
+            if self._closed:
+                progress.status = variation.status
+            else:
+                await self._settle_one(number, as_stored(variation))
 
     async def _settle_one(self, number: int, outcome: Outcome) -> None:
-        if number in self.ended:
+        progress = self._variations[number]
+        if progress.status is not None:
             return
-        envelope: dict[str, object] = {
-            "run": self._run_id,
-            "variation": number,
-            "attempt": self.attempts[number],
-            "seq": self.seqs[number] + 1,
-            "time": time.time(),
-        }
-        await self.event(outcome(envelope))
+        event = outcome(
+            {
+                "run": self._run_id,
+                "variation": number,
+                "attempt": progress.attempt,
+                "seq": progress.seq + 1,
+                "time": time.time(),
+                # What it used is known from what it said, also if it cannot say so itself.
+                "turns": progress.turns,
+                "seconds": progress.seconds,
+                "total": progress.usage,
+            }
+        )
+        if self._closed:
+            # Nobody reads behind a log's end; only the row is put right.
+            await self._mend(number, _columns(event))
+            progress.take(event)
+        else:
+            await self._take(event, progress)
 
-    async def end(self) -> None:
+    async def _end(self, stored: Run | None = None) -> None:
         """Write how the run as a whole went."""
-        status = self._status()
-        self._metrics.runs_ended.labels(status).inc()
-        values: dict[str, object] = {"status": status, "ended_at": _now()}
+        status = stored.status if stored else self._status()
         body: dict[str, object] = {"status": status}
-        if status is Status.FAILED and self.failure is not None:
-            body |= {"code": self.failure.code, "message": self.failure.message}
-            values |= {"code": self.failure.code, "message": self.failure.message}
-        await self._log.append(self._run_id, None, "end", json.dumps(body), values, wait=True)
+        failure = stored or self.failure
+        if status is Status.FAILED and failure is not None and failure.code is not None:
+            body |= {"code": failure.code, "message": failure.message}
+        values = body | ({} if stored and stored.ended_at else {"ended_at": _now()})
+        done = await self._append(None, "end", json.dumps(body), values, final=True)
+        self._closed = True
+        await self._committed(done)
+        self._metrics.runs_ended.labels(status).inc()
 
     def _status(self) -> Status:
-        found = set(self.ended.values())
+        found = {progress.status for progress in self._variations.values()}
         for status in (Status.INTERRUPTED, Status.CANCELLED, Status.COMPLETED):
             if status in found:
                 return status
         return Status.FAILED
+
+    async def _set(self, variation_id: int | None, values: dict[str, object]) -> None:
+        await self._append(variation_id, None, "", values)
+
+    async def _mend(self, variation_id: int | None, values: dict[str, object]) -> None:
+        await self._committed(await self._append(variation_id, None, "", values, final=True))
+
+    async def _append(
+        self,
+        variation_id: int | None,
+        type_: str | None,
+        line: str,
+        values: dict[str, object],
+        *,
+        final: bool = False,
+    ) -> asyncio.Future[None]:
+        try:
+            return await self._log.append(
+                self._run_id, variation_id, type_, line, values, final=final
+            )
+        except StorageError as error:
+            raise self._given_up(error) from None
+
+    async def _committed(self, done: asyncio.Future[None]) -> None:
+        try:
+            await asyncio.shield(done)
+        except StorageError as error:
+            raise self._given_up(error) from None
+
+    def _given_up(self, error: StorageError) -> StorageError:
+        self.trouble = error
+        self._stale = True
+        return error
 
 
 def _truncated(event: AnyEvent) -> StatusEvent:
@@ -169,33 +292,12 @@ def _columns(event: AnyEvent) -> dict[str, object]:
 
 def _end_columns(event: EndEvent) -> dict[str, object]:
     columns: dict[str, object] = {"status": event.status}
-    # An end that the gateway wrote for a silent agent knows no figures; the last ones stay.
+    # An attempt that was stopped before it began knows no figures; the last ones stay.
     if event.turns:
         columns |= {"turns": event.turns, "usage": event.total.model_dump()}
     if event.seconds:
         columns["seconds"] = event.seconds
     return columns
-
-
-def interrupted(envelope: dict[str, object]) -> EndEvent:
-    """End a variation because the gateway ends."""
-    return InterruptedEvent.model_validate({**envelope, "type": "interrupted"})
-
-
-def cancelled(envelope: dict[str, object]) -> EndEvent:
-    """End a variation because somebody said so."""
-    return CancelledEvent.model_validate({**envelope, "type": "cancelled"})
-
-
-def failed(code: ErrorCode, message: str) -> Outcome:
-    """Return what ends a variation that cannot speak for itself."""
-
-    def end(envelope: dict[str, object]) -> EndEvent:
-        return FailedEvent.model_validate(
-            {**envelope, "type": "failed", "code": code, "message": message}
-        )
-
-    return end
 
 
 def _now() -> datetime:

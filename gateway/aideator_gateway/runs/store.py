@@ -1,86 +1,65 @@
 """Runs, their variations, event logs and selections in one SQLite file.
 
 The database is the only thing that knows how a run stands: what a client may see is
-committed here first (``append``), then published. Each gateway has one writer of events,
-``log.EventLog``; reads, and the writers of other gateways, run beside it (WAL).
+committed here first (``append``), then published. Each gateway has one writer of
+logs, ``writer.GroupWriter``; reads, and the writers of other gateways, run beside it (WAL).
 """
 
 import asyncio
-import sqlite3
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event, func, insert, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, or_, tuple_, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
-from aideator.protocol import Condition, Limits, Status
-from aideator_gateway.runs.model import NewRun, Run, Selection, Variation
-from aideator_gateway.runs.schema import open_database
+from aideator.protocol import Limits, Status
+from aideator_gateway.runs.database import Database
+from aideator_gateway.runs.model import NewRun, Run
+from aideator_gateway.runs.reading import to_run
+from aideator_gateway.runs.schema import SCHEMA, open_database
 from aideator_gateway.runs.search import matching
-from aideator_gateway.runs.tables import EventRow, RunRow, SelectionRow, VariationRow
+from aideator_gateway.runs.stored import Change, Entry, KnownKey, Place
+from aideator_gateway.runs.tables import (
+    DeletedRunRow,
+    EventRow,
+    RunRow,
+    SelectionRow,
+    VariationRow,
+)
 
 PATIENCE = 10.0
-"""How long to wait for the locks of others, in seconds."""
+"""How long to wait for the locks of others when the file is opened, in seconds."""
 
-_UNFINISHED = (Status.PENDING, Status.RUNNING)
+APPEND_SECONDS = 2.0
+"""How long the log's writer waits while somebody else writes; it tries again."""
+
+KEPT_DELETIONS = 10_000
+"""Deleted runs whose place in the list, and whose key, are remembered."""
 
 
 class KeyTakenError(Exception):
     """A run was started under this Idempotency-Key before."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One entry of a run's log."""
-
-    run_id: str
-    position: int
-    """Counts from 1 within the run."""
-    variation_id: int | None
-    type: str
-    line: str
-    """The event as JSON, as its sandbox wrote it."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """Columns to set on a run, or on one of its variations, together with an entry."""
-
-    run_id: str
-    variation_id: int | None
-    values: dict[str, Any] = field(default_factory=dict)
-
-
-class Store:
-    """The database.
+class Store(Database):
+    """The database; its methods raise ``StorageError`` where it cannot be read or written.
 
     Parameters
     ----------
     path
         The SQLite file; it is created, with its tables, by ``open``.
     patience
-        How long to wait for the locks of others, in seconds.
+        How long to wait for the locks of others when it is opened, in seconds.
     """
 
     def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
+        super().__init__(path)
         self._path = path
         self._patience = patience
-        self._engine = create_async_engine(
-            f"sqlite+aiosqlite:///{path}", connect_args={"timeout": patience}
-        )
-        event.listen(self._engine.sync_engine, "connect", _configure)
-        event.listen(self._engine.sync_engine, "begin", _begin)
-        self._session = async_sessionmaker(self._engine, expire_on_commit=False)
-        self._writing = async_sessionmaker(
-            self._engine.execution_options(**{_WRITES: True}), expire_on_commit=False
-        )
 
     async def open(self) -> None:
         """Make the file, or bring it up to date.
@@ -92,14 +71,11 @@ class Store:
         """
         await asyncio.to_thread(open_database, self._path, self._patience)
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._engine.dispose()
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        async with self._writing() as session, session.begin():
-            yield session
+    async def check(self) -> None:
+        """Write, and change nothing, to see whether that works now."""
+        async with self.transaction(APPEND_SECONDS) as session:
+            connection = await session.connection()
+            await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
 
     async def create_run(
         self,
@@ -115,13 +91,7 @@ class Store:
     ) -> Run:
         """Write a new run, pending, with its variations.
 
-        ``key`` is the client's Idempotency-Key, ``digest`` tells requests apart, ``owner`` is
-        the gateway that works on it.
-
-        Raises
-        ------
-        KeyTakenError
-            If there is a run under the key already.
+        ``key`` is the client's Idempotency-Key, ``digest`` tells requests apart.
         """
         run = RunRow(
             run_id=run_id,
@@ -147,7 +117,7 @@ class Store:
             )
             for number in range(1, request.variations + 1)
         ]
-        async with self._transaction() as session:
+        async with self.transaction() as session:
             session.add(run)
             try:
                 await session.flush()
@@ -156,11 +126,11 @@ class Store:
                     raise
                 raise KeyTakenError(key) from error
             session.add_all(variations)
-        return _to_run(run, variations, [])
+        return to_run(run, variations, [])
 
     async def append(self, entries: Sequence[Entry], changes: Iterable[Change]) -> None:
         """Write log entries and what follows from them in one transaction."""
-        async with self._transaction() as session:
+        async with self.transaction(APPEND_SECONDS) as session:
             if entries:
                 await session.execute(insert(EventRow), [vars(entry) for entry in entries])
             for change in changes:
@@ -173,9 +143,11 @@ class Store:
                     )
                 await session.execute(statement.values(**change.values))
 
-    async def select(self, run_id: str, variation_id: int, reason: str | None) -> None:
-        """Write a choice; earlier ones are kept."""
-        async with self._transaction() as session:
+    async def select(self, run_id: str, variation_id: int, reason: str | None) -> bool:
+        """Write a choice; earlier ones are kept. ``False`` if there is no such run any more."""
+        async with self.transaction() as session:
+            if await session.get(RunRow, run_id) is None:
+                return False
             session.add(
                 SelectionRow(
                     run_id=run_id,
@@ -184,24 +156,52 @@ class Store:
                     selected_at=datetime.now(UTC),
                 )
             )
+        return True
 
     async def delete_run(self, run_id: str) -> None:
-        """Remove a run with all that belongs to it."""
-        async with self._transaction() as session:
-            run = await session.get(RunRow, run_id)
-            if run is not None:
-                await session.delete(run)
+        """Remove a run with all that belongs to it; its place and its key are remembered."""
+        async with self.transaction() as session:
+            row = (
+                await session.execute(
+                    select(RunRow.created_at, RunRow.idempotency_key).where(
+                        col(RunRow.run_id) == run_id
+                    )
+                )
+            ).first()
+            if row is None:
+                return
+            await session.execute(delete(RunRow).where(col(RunRow.run_id) == run_id))
+            now = datetime.now(UTC)
+            session.add(
+                DeletedRunRow(
+                    run_id=run_id,
+                    created_at=row[0] or now,
+                    deleted_at=now,
+                    idempotency_key=row[1],
+                )
+            )
+            await session.flush()
+            oldest_kept = (
+                select(DeletedRunRow.deleted_at)
+                .order_by(col(DeletedRunRow.deleted_at).desc())
+                .offset(KEPT_DELETIONS - 1)
+                .limit(1)
+                .scalar_subquery()
+            )
+            await session.execute(
+                delete(DeletedRunRow).where(col(DeletedRunRow.deleted_at) < oldest_kept)
+            )
 
     async def run(self, run_id: str) -> Run | None:
         """Return one run, or ``None``."""
-        async with self._session() as session:
+        async with self.reading() as session:
             row = await session.get(RunRow, run_id)
             if row is None:
                 return None
             return (await self._with_parts(session, [row]))[0]
 
-    async def runs(self, *, limit: int, before: str | None = None, search: str = "") -> list[Run]:
-        """Return runs, newest first; ``before`` is the id of the last one already seen.
+    async def runs(self, *, limit: int, before: Place | None = None, search: str = "") -> list[Run]:
+        """Return runs, newest first; ``before`` is the place of the last one already seen.
 
         ``search`` leaves only those that it finds, as ``matching`` says.
         """
@@ -209,49 +209,77 @@ class Store:
         query = select(RunRow).order_by(*newest).limit(limit)
         if search:
             query = query.where(matching(search))
-        async with self._session() as session:
-            if before is not None:
-                seen = await session.get(RunRow, before)
-                if seen is None:
-                    return []
-                query = query.where(
-                    tuple_(col(RunRow.created_at), col(RunRow.run_id))
-                    < tuple_(seen.created_at, seen.run_id)
-                )
+        if before is not None:
+            query = query.where(
+                tuple_(col(RunRow.created_at), col(RunRow.run_id))
+                < tuple_(before.created_at, before.run_id)
+            )
+        async with self.reading() as session:
             rows = (await session.scalars(query)).all()
             return await self._with_parts(session, rows)
 
-    async def run_of_key(self, key: str) -> tuple[str, str | None] | None:
-        """Return id and request digest of the run that was started under a key."""
-        query = select(RunRow.run_id, RunRow.request_digest).where(
+    async def place(self, run_id: str) -> Place | None:
+        """Return where a run stands in the list, also one that was deleted."""
+        async with self.reading() as session:
+            row: RunRow | DeletedRunRow | None = await session.get(RunRow, run_id)
+            row = row or await session.get(DeletedRunRow, run_id)
+            return None if row is None else Place(row.created_at, row.run_id)
+
+    async def known_key(self, key: str) -> KnownKey | None:
+        """Return what was started under an Idempotency-Key."""
+        live = select(RunRow.run_id, RunRow.request_digest).where(
             col(RunRow.idempotency_key) == key
         )
-        async with self._session() as session:
-            found = (await session.execute(query)).first()
-        return None if found is None else (found[0], found[1])
+        deleted = select(DeletedRunRow.run_id).where(col(DeletedRunRow.idempotency_key) == key)
+        async with self.reading() as session:
+            if found := (await session.execute(live)).first():
+                return KnownKey(found[0], found[1], deleted=False)
+            if gone := (await session.execute(deleted)).first():
+                return KnownKey(gone[0], None, deleted=True)
+        return None
 
     async def exists(self, run_id: str) -> bool:
         """Whether there is such a run."""
-        async with self._session() as session:
-            return await session.get(RunRow, run_id) is not None
+        query = select(RunRow.run_id).where(col(RunRow.run_id) == run_id)
+        async with self.reading() as session:
+            return (await session.execute(query)).first() is not None
 
     async def owner(self, run_id: str) -> str | None:
         """Return the id of the gateway that a run belongs to, ``None`` if that is not known."""
-        async with self._session() as session:
+        async with self.reading() as session:
             return await session.scalar(select(RunRow.owner).where(col(RunRow.run_id) == run_id))
+
+    async def claim(self, run_ids: Sequence[str], owner: str) -> None:
+        """Let runs belong to a gateway, whomever they belonged to."""
+        async with self.transaction() as session:
+            await session.execute(
+                update(RunRow).where(col(RunRow.run_id).in_(run_ids)).values(owner=owner)
+            )
 
     async def unfinished_owners(self) -> set[str | None]:
         """Return the gateways that runs belong to which have not ended."""
-        query = select(RunRow.owner).where(col(RunRow.status).in_(_UNFINISHED)).distinct()
-        async with self._session() as session:
+        query = select(RunRow.owner).where(_is_unfinished()).distinct()
+        async with self.reading() as session:
             return set(await session.scalars(query))
 
-    async def unfinished(self, owners: Collection[str | None]) -> list[Run]:
-        """Return the runs of these gateways that have not ended."""
-        # NULL is in no list.
-        owned = func.coalesce(RunRow.owner, "").in_([owner or "" for owner in owners])
-        query = select(RunRow).where(col(RunRow.status).in_(_UNFINISHED), owned)
-        async with self._session() as session:
+    async def unfinished(
+        self, owners: Collection[str | None] | None = None, run_id: str | None = None
+    ) -> list[Run]:
+        """Return the runs that have not ended in every respect: row, variations and log.
+
+        Parameters
+        ----------
+        owners, run_id
+            Only runs of these gateways, or only that one, are looked at.
+        """
+        query = select(RunRow).where(_is_unfinished())
+        if owners is not None:
+            # NULL is in no list.
+            owned = func.coalesce(RunRow.owner, "").in_([owner or "" for owner in owners])
+            query = query.where(owned)
+        if run_id is not None:
+            query = query.where(col(RunRow.run_id) == run_id)
+        async with self.reading() as session:
             return await self._with_parts(session, (await session.scalars(query)).all())
 
     async def _with_parts(self, session: AsyncSession, rows: Sequence[RunRow]) -> list[Run]:
@@ -272,7 +300,7 @@ class Store:
         of_selections: dict[str, list[SelectionRow]] = {run_id: [] for run_id in ids}
         for selection in selections:
             of_selections[selection.run_id].append(selection)
-        return [_to_run(row, of_variations[row.run_id], of_selections[row.run_id]) for row in rows]
+        return [to_run(row, of_variations[row.run_id], of_selections[row.run_id]) for row in rows]
 
     async def entries(self, run_id: str, after: int, limit: int) -> list[Entry]:
         """Return the run's log behind position ``after``, oldest first."""
@@ -295,8 +323,26 @@ class Store:
             query = query.where(col(EventRow.type) == only)
         return await self._entries(query.order_by(col(EventRow.position)))
 
+    async def entry(
+        self,
+        run_id: str,
+        variation_id: int | None = None,
+        *,
+        types: Collection[str] = (),
+        oldest: bool = False,
+    ) -> Entry | None:
+        """Return the newest entry, or the oldest, of a run, of a variation, of some types."""
+        query = select(EventRow).where(col(EventRow.run_id) == run_id)
+        if variation_id is not None:
+            query = query.where(col(EventRow.variation_id) == variation_id)
+        if types:
+            query = query.where(col(EventRow.type).in_(types))
+        place = col(EventRow.position)
+        found = await self._entries(query.order_by(place if oldest else place.desc()).limit(1))
+        return found[0] if found else None
+
     async def _entries(self, query: Any) -> list[Entry]:
-        async with self._session() as session:
+        async with self.reading() as session:
             return [
                 Entry(row.run_id, row.position, row.variation_id, row.type, row.line)
                 for row in await session.scalars(query)
@@ -305,58 +351,22 @@ class Store:
     async def last_position(self, run_id: str) -> int:
         """Return the position of the run's newest entry, 0 if there is none."""
         query = select(func.max(EventRow.position)).where(col(EventRow.run_id) == run_id)
-        async with self._session() as session:
+        async with self.reading() as session:
             return await session.scalar(query) or 0
 
 
-_WRITES = "aideator_writes"
-"""Option of the connections that write."""
-
-
-def _configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
-    del record
-    # Else Python begins transactions by itself, and only where it sees something written.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    # NORMAL survives a crash of the process, which is what the log promises.
-    cursor.execute("PRAGMA synchronous = NORMAL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    # What reads first and then writes would fail if another gateway wrote in between; asked for
-    # at once, the lock is waited for.
-    if connection.get_execution_options().get(_WRITES):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _to_run(
-    row: RunRow, variations: Sequence[VariationRow], selections: Sequence[SelectionRow]
-) -> Run:
-    return Run.model_validate(
-        {
-            **row.model_dump(),
-            "limits": Limits.model_validate(row.limits),
-            "winning_variation_id": selections[-1].variation_id if selections else None,
-            "selections": [
-                Selection(
-                    variation_id=choice.variation_id,
-                    reason=choice.reason,
-                    selected_at=choice.selected_at,
-                )
-                for choice in selections
-            ],
-            "variations": [_to_variation(variation) for variation in variations],
-        }
+def _is_unfinished() -> ColumnElement[bool]:
+    open_ = (Status.PENDING, Status.RUNNING)
+    going = select(VariationRow.run_id).where(col(VariationRow.status).in_(open_))
+    last_type = (
+        select(EventRow.type)
+        .where(col(EventRow.run_id) == col(RunRow.run_id))
+        .order_by(col(EventRow.position).desc())
+        .limit(1)
+        .scalar_subquery()
     )
-
-
-def _to_variation(row: VariationRow) -> Variation:
-    return Variation.model_validate(
-        {
-            **row.model_dump(exclude={"patch_stat"}),
-            "condition": Condition.model_validate(row.condition),
-            "patch": row.patch_stat,
-        }
+    return or_(
+        col(RunRow.status).in_(open_),
+        col(RunRow.run_id).in_(going),
+        func.coalesce(last_type, "") != "end",
     )

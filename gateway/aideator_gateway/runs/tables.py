@@ -1,14 +1,42 @@
 """Rows of the database. They never leave the store."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sqlalchemy import JSON, Column, DateTime, TypeDecorator
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
 
+T = TypeVar("T")
 
-class UtcDateTime(TypeDecorator[datetime]):
+
+class _Lenient(TypeDecorator[T]):
+    """A value that comes out as ``None`` if it cannot be read, and leaves its row readable."""
+
+    __abstract__ = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], T | None]:
+        """Wrap what reads the value, so that one bad value fails no query."""
+        read = super().result_processor(dialect, coltype) or (lambda value: value)
+
+        def carefully(value: Any) -> T | None:
+            try:
+                return read(value)
+            except (ValueError, TypeError, RecursionError):
+                return None
+
+        return carefully
+
+
+class Json(_Lenient[Any]):
+    """JSON that other hands, or another version, may have written."""
+
+    impl = JSON
+    cache_ok = True
+
+
+class UtcDateTime(_Lenient[datetime]):
     """A moment, stored in UTC; SQLite by itself forgets the zone."""
 
     impl = DateTime
@@ -42,7 +70,7 @@ class RunRow(SQLModel, table=True):
     isolation: str | None = None
     model: str
     scripted: bool
-    limits: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    limits: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     check: str | None = None
     idempotency_key: str | None = Field(default=None, unique=True)
     request_digest: str | None = None
@@ -59,16 +87,16 @@ class VariationRow(SQLModel, table=True):
     run_id: str = Field(primary_key=True, foreign_key="run.run_id", ondelete="CASCADE")
     variation_id: int = Field(primary_key=True)
     status: str
-    condition: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    condition: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))
     stop_reason: str | None = None
     code: str | None = None
     message: str | None = None
     summary: str | None = None
     turns: int = 0
     seconds: float | None = None
-    usage: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSON, nullable=False))
-    patch_stat: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON))
-    check: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    usage: dict[str, Any] = Field(default_factory=dict, sa_column=Column(Json, nullable=False))
+    patch_stat: dict[str, Any] | None = Field(default=None, sa_column=Column(Json))
+    check: dict[str, Any] | None = Field(default=None, sa_column=Column(Json(none_as_null=True)))
 
 
 class EventRow(SQLModel, table=True):
@@ -93,3 +121,14 @@ class SelectionRow(SQLModel, table=True):
     variation_id: int
     reason: str | None = None
     selected_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+
+
+class DeletedRunRow(SQLModel, table=True):
+    """What stays of a run that was deleted: its place in the list, and its key."""
+
+    __tablename__: ClassVar[Any] = "deleted_run"
+
+    run_id: str = Field(primary_key=True)
+    created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
+    deleted_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False, index=True))
+    idempotency_key: str | None = Field(default=None, index=True)

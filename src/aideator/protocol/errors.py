@@ -35,6 +35,7 @@ class ErrorCode(StrEnum):
     TIMED_OUT = "timed_out"
     DISK_FULL = "disk_full"
     SECRET_IN_PATCH = "secret_in_patch"  # noqa: S105  # A word for what happened.
+    STORAGE_FAILED = "storage_failed"
     ENGINE_UNAVAILABLE = "engine_unavailable"
     ENGINE_LOST = "engine_lost"
     # Somebody's decision, or the gateway's own end.
@@ -81,6 +82,9 @@ REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.DISK_FULL: "Free disk space, then run again.",
     ErrorCode.SECRET_IN_PATCH: (
         "Take the API key out of the prompt and the repository, then run again."
+    ),
+    ErrorCode.STORAGE_FAILED: (
+        "See what /readyz and the gateway's log say about its database, then run again."
     ),
     ErrorCode.ENGINE_UNAVAILABLE: (
         "Start a Dagger engine, or use --backend local; later runs work as soon as it answers."

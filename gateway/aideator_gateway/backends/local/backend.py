@@ -19,7 +19,7 @@ from aideator_gateway.backends.children import kill_group, plain_environment, ru
 from aideator_gateway.backends.git import fetch_commit, network_environment
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
 from aideator_gateway.backends.workdir import WorkDirectory
-from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
+from aideator_gateway.runs.backend import BackendError, RunSpec, Sink, from_os_error
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
@@ -123,7 +123,7 @@ class LocalBackend:
             await sink.failed(number, error)
         except OSError as error:
             logger.exception("variation %s of %s failed", number, spec.run_id)
-            await sink.failed(number, BackendError(ErrorCode.SANDBOX_FAILED, str(error)))
+            await sink.failed(number, from_os_error(error))
         finally:
             self._work.remove_part(directory / f"v{number}")
 

@@ -1,0 +1,203 @@
+"""Runs that this gateway works on: driven by the backend, told to stop, and ended for sure."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+from aideator.protocol import ErrorCode, tasks_of
+from aideator_gateway.runs.backend import Backend, BackendError, RunSpec, from_os_error
+from aideator_gateway.runs.ends import Outcome, cancelled, failed, interrupted
+from aideator_gateway.runs.lane import PAUSES
+from aideator_gateway.runs.log import EventLog
+from aideator_gateway.runs.metrics import Metrics
+from aideator_gateway.runs.model import Run
+from aideator_gateway.runs.recorder import Recorder
+from aideator_gateway.runs.store import Store
+from aideator_gateway.settings import Settings
+from aideator_gateway.waiting import unless
+
+logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 5.0
+"""How long runs may take to end when the gateway stops; the rest is left to the next start."""
+
+
+class Driver:
+    """Carries out runs, each in a task of its own.
+
+    Parameters
+    ----------
+    settings
+        How many at once, and what agents are told.
+    store, log
+        Where runs and their events are kept.
+    backend
+        Where variations run.
+    metrics
+        Counts how they went.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        log: EventLog,
+        backend: Backend,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._log = log
+        self._backend = backend
+        self._metrics = metrics
+        self._active: dict[str, Active] = {}
+        self._slots = asyncio.Semaphore(settings.max_concurrent_runs)
+        self._closing = asyncio.Event()
+
+    @property
+    def closing(self) -> bool:
+        """Whether the gateway stops, and takes no new runs."""
+        return self._closing.is_set()
+
+    def active(self, run_id: str) -> "Active | None":
+        """Return a run that is worked on."""
+        return self._active.get(run_id)
+
+    @contextlib.contextmanager
+    def announced(self, run_id: str) -> Iterator[None]:
+        """Count a run as worked on while it is written down, so that nobody takes it for lost."""
+        self._active[run_id] = Active()
+        try:
+            yield
+        finally:
+            if self._active[run_id].task is None:
+                self._forget(run_id)
+
+    def start(self, run: Run) -> None:
+        """Begin to carry out an announced run."""
+        active = self._active[run.run_id]
+        self._work(run.run_id, active, self._drive(run, active.stop))
+
+    def end(self, run: Run, outcome: Outcome) -> "Active":
+        """Begin to end a run that nobody works on; ``outcome`` is what has not ended by itself."""
+        active = self._active[run.run_id] = Active()
+        recorder = Recorder(self._store, self._log, run, self._metrics, found=True)
+        self._work(run.run_id, active, self._finish(recorder, outcome))
+        return active
+
+    def _work(self, run_id: str, active: "Active", work: Coroutine[Any, Any, None]) -> None:
+        active.task = asyncio.create_task(work, name=run_id)
+        active.task.add_done_callback(lambda _: self._forget(run_id))
+        self._metrics.runs_active.set(len(self._active))
+
+    def _forget(self, run_id: str) -> None:
+        self._active.pop(run_id).ended.set()
+        self._metrics.runs_active.set(len(self._active))
+        self._log.forget(run_id)
+
+    async def aclose(self) -> None:
+        """Interrupt all runs, and wait until their ends are written, if that works soon."""
+        self._closing.set()
+        tasks = [active.task for active in self._active.values() if active.task is not None]
+        if not tasks:
+            return
+        _, late = await asyncio.wait(tasks, timeout=CLOSE_SECONDS)
+        for task in late:
+            logger.warning("the end of %s is left to the next start", task.get_name())
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _drive(self, run: Run, stop: asyncio.Event) -> None:
+        recorder = Recorder(self._store, self._log, run, self._metrics)
+        outcome = await unless(self._closing, self._carry_out(run, recorder, stop))
+        if stop.is_set():
+            outcome = cancelled
+        await self._finish(recorder, outcome or interrupted)
+
+    async def _carry_out(self, run: Run, recorder: Recorder, stop: asyncio.Event) -> Outcome:
+        """Let the backend work, and return how what has not ended then ends."""
+        try:
+            if await unless(stop, self._slots.acquire()):
+                try:
+                    self._check_credentials()
+                    await recorder.started(self._backend.name)
+                    await self._backend.run(self._spec(run), recorder, stop)
+                finally:
+                    self._slots.release()
+            return failed(ErrorCode.AGENT_CRASHED, "The agent ended without saying how it went.")
+        except Exception as error:
+            if recorder.trouble is None and not isinstance(error, BackendError):
+                logger.exception("run %s failed", run.run_id)
+            recorder.failure = recorder.trouble or _failure(error)
+            return failed(recorder.failure.code, recorder.failure.message)
+
+    async def _finish(self, recorder: Recorder, outcome: Outcome) -> None:
+        """Write what ends a run, again and again until it is in."""
+        for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
+            try:
+                await recorder.finish(outcome)
+            except Exception as error:  # noqa: BLE001 - an end that is not written must be tried on
+                recorder.doubt()
+                logger.warning("the end of a run is not written yet: %s", error)
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    def _check_credentials(self) -> None:
+        settings = self._settings
+        if not settings.has_credentials and settings.base_url is None:
+            raise BackendError(
+                ErrorCode.MISSING_API_KEY, "The gateway has no API key for Anthropic's API."
+            )
+
+    def _spec(self, run: Run) -> RunSpec:
+        return RunSpec(
+            run_id=run.run_id,
+            url=run.github_url,
+            ref=run.ref,
+            check=run.check,
+            limits=run.limits,
+            tasks=tasks_of(
+                run.prompt,
+                [variation.condition for variation in run.variations],
+                run.limits,
+                model=run.model,
+                base_url=self._settings.base_url,
+                editor_tool=self._settings.editor_tool,
+            ),
+        )
+
+
+class Active:
+    """A run that this process works on."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        """Set to cancel it."""
+        self.ended = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
+        """``None`` until it is in the database."""
+
+    async def wait_ended(self, seconds: float) -> bool:
+        """Wait until nothing works on it, and return whether that was in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.ended.wait()
+        except TimeoutError:
+            return False
+
+
+def _failure(error: Exception) -> BackendError:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    match error:
+        case BackendError():
+            return error
+        case OSError():
+            return from_os_error(error)
+    return BackendError(
+        ErrorCode.SANDBOX_FAILED, f"The gateway failed: {type(error).__name__}: {error}"
+    )

@@ -1,0 +1,44 @@
+"""What goes into the store and comes out of it, beside runs."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a run's log."""
+
+    run_id: str
+    position: int
+    """Counts from 1 within the run."""
+    variation_id: int | None
+    type: str
+    line: str
+    """The event as JSON, as its sandbox wrote it."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """Columns to set on a run, or on one of its variations, together with an entry."""
+
+    run_id: str
+    variation_id: int | None
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class KnownKey:
+    """What an Idempotency-Key was used for."""
+
+    run_id: str
+    digest: str | None
+    deleted: bool
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run stands in the list, whether or not it is still there."""
+
+    created_at: datetime
+    run_id: str

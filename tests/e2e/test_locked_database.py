@@ -1,0 +1,92 @@
+"""Somebody else holds the database's lock in the middle of a run: it waits, and loses nothing."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.gateways import serving
+from tests.support.locks import locked
+from tests.support.readers import Reader
+from tests.support.talking import failed_commits, ready, talking_gateway, wait
+
+
+def hold_through_a_run(tmp_path: Path, repository: Path, seconds: float, kind: str) -> None:
+    """Lock the database in the middle of a run, for as long and until it was noticed."""
+    with talking_gateway(tmp_path / "data", words=100) as gateway:
+        run_id = gateway.create(github_url=repository.as_uri(), variations=2)
+        with Reader(gateway, run_id) as reader:
+            reader.wait_for(30)
+            with locked(tmp_path / "data" / "aideator.db", kind):
+                released = time.monotonic() + seconds
+                wait(lambda: failed_commits(gateway) > 0)
+                answer = gateway.http.get("/readyz")
+                assert answer.status_code == 503
+                assert answer.json()["ready"] is False
+                assert "locked" in answer.json()["reason"]
+                assert gateway.http.get(f"/runs/{run_id}").json()["status"] == "running"
+                wait(lambda: time.monotonic() > released, seconds + 60)
+            wait(lambda: ready(gateway))
+        run = gateway.run(run_id)
+        assert run["status"] == "completed"
+        assert [v["status"] for v in run["variations"]] == ["completed"] * 2
+        assert [name for _, name, _ in reader.events].count("completion") == 2
+        assert reader.events[-1][1] == "end"
+        stored = [event.id for event in gateway.stream(run_id)]
+        assert [id_ for id_, _, _ in reader.events] == stored
+        later = gateway.create(github_url=repository.as_uri(), variations=1)
+        assert gateway.finish(later)["status"] == "completed"
+
+
+def test_a_run_goes_on_when_the_lock_is_let_go(shared_repository: Path, tmp_path: Path) -> None:
+    hold_through_a_run(tmp_path, shared_repository, 0, "IMMEDIATE")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", ["IMMEDIATE", "EXCLUSIVE"])
+@pytest.mark.parametrize("seconds", [15, 40])
+def test_a_run_goes_on_after_a_long_lock(
+    shared_repository: Path, tmp_path: Path, seconds: float, kind: str
+) -> None:
+    hold_through_a_run(tmp_path, shared_repository, seconds, kind)
+
+
+def test_ends_wait_for_the_lock_and_cancelling_says_so(
+    shared_repository: Path, tmp_path: Path
+) -> None:
+    with talking_gateway(tmp_path / "data") as gateway:
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
+        with Reader(gateway, run_id) as reader:
+            reader.wait_for(30)
+            with locked(tmp_path / "data" / "aideator.db"):
+                answer = gateway.http.post(f"/runs/{run_id}/cancel", json={})
+                assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+                assert "told to stop" in answer.json()["detail"]
+                refused = gateway.http.post(
+                    "/runs", json={"github_url": shared_repository.as_uri(), "prompt": "x"}
+                )
+                assert (refused.status_code, refused.json()["code"]) == (503, "storage_unavailable")
+            reader.wait_ended()
+        assert reader.events[-1][1:] == ("end", {"status": "cancelled"})
+        cancelled = gateway.http.post(f"/runs/{run_id}/cancel", json={}).json()
+        assert [v["status"] for v in cancelled["variations"]] == ["cancelled"] * 2
+
+
+def test_stopping_does_not_wait_for_the_lock_for_ever(
+    shared_repository: Path, tmp_path: Path
+) -> None:
+    with talking_gateway(tmp_path / "data") as gateway:
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
+        with Reader(gateway, run_id) as reader:
+            reader.wait_for(30)
+            with locked(tmp_path / "data" / "aideator.db"):
+                gateway.stop()
+        assert "Traceback" not in gateway.log.read_text()
+        # The stream was closed as a stream is, and says nothing that is not on disk.
+        assert reader.broken is None
+        assert "end" not in [name for _, name, _ in reader.events]
+    with serving(tmp_path / "data", "--demo", "--backend", "local") as gateway:
+        assert gateway.run(run_id)["status"] == "interrupted"
+        whole = [event.id for event in gateway.stream(run_id)]
+        assert whole[: len(reader.events)] == [id_ for id_, _, _ in reader.events]
