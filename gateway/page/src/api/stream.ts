@@ -110,7 +110,7 @@ async function attempt(
       headers: { ...authorization(), ...(last === null ? {} : { "Last-Event-ID": last }) },
     });
     if (response.status === 204) return "ended";
-    if (response.status === 404) return "gone";
+    if (response.status === 404 || response.status === 410) return "gone";
     if (response.status === 401) {
       refuseToken();
       return "refused";

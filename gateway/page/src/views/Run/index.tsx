@@ -39,7 +39,7 @@ export default function Run({ id, rest }: { id: string; rest: string[] }) {
     { keys: ["t"], what: ended ? "Transcripts and replay" : "Live", run: () => go(`${base}/${ended ? "replay" : "live"}`) },
   ]);
 
-  if (problem?.code === "run_not_found")
+  if (problem?.status === 404 || problem?.status === 410)
     return (
       <div class="empty" role="alert">
         <h1>{run ? "This run has been deleted" : "There is no such run"}</h1>
