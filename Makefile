@@ -9,7 +9,7 @@ STAMP := $(VENV)/.synced
 # Programs are started over and over here; without bytecode each start takes a sixth longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test test-engine test-soak check lint types bench eval clean
+.PHONY: help setup page demo test test-page test-browser test-engine test-soak check lint types bench eval clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -28,13 +28,40 @@ $(STAMP): $(VENV)/bin/python pyproject.toml uv.lock
 	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync -q --frozen --no-python-downloads --inexact --compile-bytecode --extra gateway
 	@touch $@
 
-setup: $(STAMP) ## Install everything into .venv.
+setup: $(STAMP) page-or-warn ## Install everything into .venv.
 
-demo: $(STAMP) ## Watch three scripted agents work on this repository, and a winner recorded.
+# The page needs Node to be built, not to be served. Where there is none, PyPI has it.
+PAGE := gateway/page
+BUILT := gateway/aideator_gateway/http/static/index.html
+PAGE_SOURCES := $(wildcard $(PAGE)/*.json $(PAGE)/*.ts $(PAGE)/*.html) $(shell find $(PAGE)/src $(PAGE)/public -type f -not -name schema.d.ts)
+
+$(PAGE)/node_modules/.installed: $(PAGE)/package-lock.json | $(STAMP)
+	@$(RUN)/python scripts/npm.py ci --no-progress --loglevel=error
+	@touch $@
+
+$(BUILT): $(PAGE)/node_modules/.installed $(PAGE_SOURCES) docs/openapi.json
+	@$(RUN)/python scripts/npm.py run --silent build
+	@touch $@
+
+page: $(BUILT) ## Build the page that the gateway serves at /.
+	@:
+
+# The command works without the page, and / says how to get it.
+.PHONY: page-or-warn
+page-or-warn: $(STAMP)
+	@$(MAKE) --no-print-directory page || echo "The page is not built: see above. Everything else works; make page tries again." >&2
+
+demo: $(STAMP) page-or-warn ## Watch three scripted agents work on this repository, and a winner recorded.
 	@$(RUN)/aideator demo
 
-test: $(STAMP) ## Run the tests.
+test: $(STAMP) page-or-warn ## Run the tests.
 	@$(RUN)/pytest
+
+test-page: page ## Run the page's own small tests.
+	@$(RUN)/python scripts/npm.py run --silent test
+
+test-browser: page ## Drive the page in a Chromium; fails where there is none.
+	@AIDEATOR_REQUIRE_BROWSER=1 $(RUN)/pytest -m browser
 
 test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where none answers.
 	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest --numprocesses=0 -m engine
@@ -46,10 +73,10 @@ lint: $(STAMP) ## Check style.
 	@$(RUN)/ruff check .
 	@$(RUN)/ruff format --check .
 
-types: $(STAMP) ## Check types, strictly.
+types: $(STAMP) page-or-warn ## Check types, strictly; building the page checks its own.
 	@$(RUN)/mypy
 
-check: lint types test ## All of it, as CI does.
+check: lint types test-page test ## All of it, as CI does.
 
 bench: $(STAMP) ## Measure delays, and print them.
 	@$(RUN)/python benchmarks/stream_delay.py
@@ -58,4 +85,4 @@ eval: $(STAMP) ## Let a real model do the small tasks, and print a table (needs 
 	@$(RUN)/python benchmarks/eval.py $(EVAL)
 
 clean: ## Remove .venv and caches.
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(PAGE)/node_modules $(dir $(BUILT)) .mypy_cache .pytest_cache .ruff_cache .hypothesis

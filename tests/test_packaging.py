@@ -95,6 +95,14 @@ def test_the_wheel_claims_no_name_but_its_own(wheel: Path) -> None:
     }
 
 
+def test_the_wheel_has_the_page_if_it_was_built_and_never_its_sources(wheel: Path) -> None:
+    built = ROOT / "gateway/aideator_gateway/http/static"
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert ("aideator_gateway/http/static/index.html" in names) == (built / "index.html").is_file()
+    assert not [name for name in names if "node_modules" in name or name.endswith(".tsx")]
+
+
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Return the programs of an install without extras, as a Dagger engine makes it."""

@@ -4,6 +4,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
+from aideator_gateway.http.client_page import page_routes
 from aideator_gateway.http.guard import Guard
 from aideator_gateway.http.pages import Pages
 from aideator_gateway.http.problems import HANDLERS
@@ -22,7 +23,7 @@ def create_app(settings: Settings, state: State) -> ASGIApp:
         What requests are answered from, opened for as long as the application is served.
     """
     app = Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, *page_routes()],
         exception_handlers=HANDLERS,
         middleware=[Middleware(Guard, settings=settings)],
     )

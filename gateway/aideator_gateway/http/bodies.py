@@ -37,10 +37,16 @@ class Success(BaseModel):
     status: str = Field(default="success", examples=["success"])
 
 
+BRIEF = 200
+"""Characters of a prompt that the list of runs carries, and most of a search."""
+
+
 class RunList(BaseModel):
     """Answer to ``GET /runs``, newest first."""
 
-    runs: list[Run]
+    runs: list[Run] = Field(
+        description=f"Each with the first {BRIEF} characters of its prompt; the run has all of it."
+    )
     next: str | None = Field(description="Cursor of the next page, or null on the last.")
 
 

@@ -11,14 +11,17 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from aideator_gateway.http.client_page import PREFIX as PAGE
 from aideator_gateway.http.problems import response
 from aideator_gateway.runs.problems import Problem
 from aideator_gateway.settings import Settings
 
 MAX_BODY_BYTES = 1024 * 1024
 
-OPEN_PATHS = ("/healthz", "/openapi.json", "/docs")
+OPEN_PATHS = ("/", "/healthz", "/openapi.json", "/docs")
 """Paths that need no token: they tell nothing but that the server lives, and its API."""
+
+OPEN_FOLDERS = ("/docs/", PAGE)
 
 
 class Guard:
@@ -59,7 +62,7 @@ class Guard:
                 f"Pages of {origin} may not call this server; start it with "
                 "--allow-origin ORIGIN if they should.",
             )
-        if not (path in OPEN_PATHS or path.startswith("/docs/")):
+        if not (path in OPEN_PATHS or path.startswith(OPEN_FOLDERS)):
             self._check_token(headers)
 
     def _check_token(self, headers: Headers) -> None:

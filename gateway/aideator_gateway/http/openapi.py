@@ -147,6 +147,15 @@ def _paths() -> dict[str, Any]:
                         ),
                         "schema": {"type": "string", "pattern": cursor.PATTERN},
                     },
+                    {
+                        "name": "search",
+                        "in": "query",
+                        "description": (
+                            "Part of a prompt, a repository, a run's id, a label or a style; "
+                            "case counts for nothing."
+                        ),
+                        "schema": {"type": "string", "maxLength": bodies.BRIEF},
+                    },
                 ],
             ),
         },

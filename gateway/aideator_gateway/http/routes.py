@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from aideator_gateway.http import cursor
 from aideator_gateway.http.bodies import (
+    BRIEF,
     Cancellation,
     Health,
     NewSelection,
@@ -107,9 +108,17 @@ async def list_runs(request: Request) -> Response:
     given = request.query_params.get("cursor")
     store = _state(request)["store"]
     before = None if given is None else await cursor.read(given, store)
-    runs = await store.runs(limit=limit + 1, before=before)
+    runs = await store.runs(limit=limit + 1, before=before, search=_search(request))
     more = len(runs) > limit
-    return _json(RunList(runs=runs[:limit], next=cursor.write(runs[limit - 1]) if more else None))
+    brief = [run.model_copy(update={"prompt": run.prompt[:BRIEF]}) for run in runs[:limit]]
+    return _json(RunList(runs=brief, next=cursor.write(runs[limit - 1]) if more else None))
+
+
+def _search(request: Request) -> str:
+    search = request.query_params.get("search", "").strip()
+    if len(search) > BRIEF:
+        raise invalid_field("search", f"Use at most {BRIEF} characters.")
+    return search
 
 
 async def get_run(request: Request) -> Response:

@@ -21,6 +21,7 @@ from aideator_gateway.runs.database import Database
 from aideator_gateway.runs.model import NewRun, Run
 from aideator_gateway.runs.reading import to_run
 from aideator_gateway.runs.schema import SCHEMA, open_database
+from aideator_gateway.runs.search import matching
 from aideator_gateway.runs.stored import Change, Entry, KnownKey, Place
 from aideator_gateway.runs.tables import (
     DeletedRunRow,
@@ -199,10 +200,15 @@ class Store(Database):
                 return None
             return (await self._with_parts(session, [row]))[0]
 
-    async def runs(self, *, limit: int, before: Place | None = None) -> list[Run]:
-        """Return runs, newest first; ``before`` is the place of the last one already seen."""
+    async def runs(self, *, limit: int, before: Place | None = None, search: str = "") -> list[Run]:
+        """Return runs, newest first; ``before`` is the place of the last one already seen.
+
+        ``search`` leaves only those that it finds, as ``matching`` says.
+        """
         newest = (col(RunRow.created_at).desc(), col(RunRow.run_id).desc())
         query = select(RunRow).order_by(*newest).limit(limit)
+        if search:
+            query = query.where(matching(search))
         if before is not None:
             query = query.where(
                 tuple_(col(RunRow.created_at), col(RunRow.run_id))

@@ -1,0 +1,190 @@
+/** What every view has around it: the bar, the token's question, the list of keys. */
+import { useEffect, useState } from "preact/hooks";
+import { setToken, token, tokenWanted } from "../../api/token";
+import { go, route } from "../../router";
+import { loadReadiness, readiness } from "../../server";
+import { List } from "../../views/List";
+import { announcement } from "../announce";
+import { Boundary } from "../Boundary";
+import { Dialog } from "../Dialog";
+import { lazy } from "../Lazy";
+import { active, enabled, setEnabled, useShortcuts } from "../shortcuts";
+import { theme, type Theme } from "../theme";
+import "./style.css";
+
+const NewRun = lazy(() => import("../../views/NewRun"));
+const Run = lazy<{ id: string; rest: string[] }>(() => import("../../views/Run"));
+
+export function App() {
+  const [help, setHelp] = useState(false);
+  const asked = tokenWanted.value;
+  useEffect(() => {
+    void loadReadiness();
+  }, [token.value]);
+  useShortcuts("Anywhere", [
+    { keys: ["?"], what: "Show these keys", run: () => setHelp(true) },
+    { keys: ["n"], what: "Start a new run", run: () => go("/new") },
+    { keys: ["l"], what: "List of runs", run: () => go("/") },
+  ]);
+  return (
+    <>
+      <a class="skip" href="#content" onClick={skip}>
+        To the content
+      </a>
+      <header class="bar">
+        <a class="brand" href="#/">
+          <img src="/page/icon.svg" alt="" width="20" height="20" /> AIdeator
+        </a>
+        <Where />
+        <nav aria-label="Page" class="row">
+          <a class="button primary" href="#/new">
+            New run
+          </a>
+          <ThemeChoice />
+          <button class="quiet" aria-label="Keyboard shortcuts" onClick={() => setHelp(true)}>
+            ?
+          </button>
+        </nav>
+      </header>
+      <main id="content" tabIndex={-1}>
+        {/* With another token everything is asked for again. */}
+        {asked ? (
+          <AskToken />
+        ) : (
+          <Boundary key={route.value.slice(0, 2).join("/")}>
+            <View key={token.value} />
+          </Boundary>
+        )}
+      </main>
+      <p class="hidden" role="status" aria-live="polite">
+        {announcement}
+      </p>
+      {help && <Help onClose={() => setHelp(false)} />}
+    </>
+  );
+}
+
+function skip(event: Event): void {
+  event.preventDefault();
+  document.getElementById("content")?.focus();
+}
+
+function View() {
+  const [first, second, ...rest] = route.value;
+  useEffect(() => {
+    if (first === undefined) document.title = "AIdeator";
+  }, [first]);
+  if (first === "new") return <NewRun />;
+  if (first === "runs" && second) return <Run key={second} id={second} rest={rest} />;
+  return <List />;
+}
+
+/** Says where agents work, and when their model is none. */
+function Where() {
+  const state = readiness.value;
+  if (!state) return <span class="grow" />;
+  const where = state.isolation && state.isolation !== state.backend ? `${state.backend}, ${state.isolation}` : state.backend;
+  return (
+    <p class="where grow cut" title={state.reason}>
+      {!state.ready && <strong class="bad">Not ready: {state.reason} </strong>}
+      {state.scripted ? (
+        <strong class="warn">Scripted demo, not an LLM</strong>
+      ) : (
+        <span>{state.model}</span>
+      )}{" "}
+      <span class="soft">· agents run in: {where}</span>
+    </p>
+  );
+}
+
+const THEMES: Theme[] = ["system", "light", "dark"];
+
+function ThemeChoice() {
+  return (
+    <select
+      class="theme"
+      aria-label="Colours"
+      value={theme.value}
+      onChange={(event) => {
+        theme.value = event.currentTarget.value as Theme;
+      }}
+    >
+      {THEMES.map((name) => (
+        <option key={name} value={name}>
+          {name[0]?.toUpperCase() + name.slice(1)}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+function AskToken() {
+  const [value, setValue] = useState("");
+  const refused = token.value !== null;
+  return (
+    <form
+      class="ask-token"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (value.trim()) setToken(value.trim());
+      }}
+    >
+      <h1>This server asks for a token</h1>
+      <p class="soft">
+        It is the value of <code>AIDEATOR_TOKEN</code> that the server was started with. It stays in
+        this tab and is forgotten when you close it.
+      </p>
+      {refused && (
+        <p class="bad" role="alert">
+          The server did not take that token.
+        </p>
+      )}
+      <label>
+        Token
+        <input
+          type="password"
+          autocomplete="off"
+          autoFocus
+          value={value}
+          onInput={(event) => setValue(event.currentTarget.value)}
+        />
+      </label>
+      <button class="primary">Go on</button>
+    </form>
+  );
+}
+
+function Help({ onClose }: { onClose(): void }) {
+  return (
+    <Dialog title="Keyboard shortcuts" onClose={onClose}>
+      {active.value.map((group) => (
+        <section key={group.name}>
+          <h3>{group.name}</h3>
+          <dl class="keys">
+            {group.shortcuts.map((shortcut) => (
+              <div key={shortcut.what}>
+                <dt>
+                  {(shortcut.shown?.split(" ") ?? shortcut.keys).map((key) => (
+                    <kbd key={key}>{key === " " ? "Space" : key}</kbd>
+                  ))}
+                </dt>
+                <dd>{shortcut.what}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+      ))}
+      <label class="row">
+        <input
+          type="checkbox"
+          checked={enabled.value}
+          onChange={(event) => setEnabled(event.currentTarget.checked)}
+        />
+        Use keys of one letter
+      </label>
+      <p class="dialog-actions">
+        <button onClick={onClose}>Close</button>
+      </p>
+    </Dialog>
+  );
+}

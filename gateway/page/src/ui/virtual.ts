@@ -1,0 +1,49 @@
+/** The windowing of @tanstack/virtual-core for Preact: only what can be seen is in the page. */
+import {
+  Virtualizer, elementScroll, observeElementOffset, observeElementRect, observeWindowOffset,
+  observeWindowRect, windowScroll, type VirtualizerOptions,
+} from "@tanstack/virtual-core";
+import { useEffect, useLayoutEffect, useReducer, useState } from "preact/hooks";
+
+type Common = "count" | "estimateSize" | "getItemKey" | "overscan" | "scrollMargin" | "paddingEnd" | "scrollPaddingStart";
+type Options<S extends Element | Window> = Pick<
+  VirtualizerOptions<S, HTMLElement>,
+  "count" | "estimateSize"
+> &
+  Partial<Pick<VirtualizerOptions<S, HTMLElement>, Common>>;
+
+function useVirtualizer<S extends Element | Window>(
+  options: VirtualizerOptions<S, HTMLElement>,
+): Virtualizer<S, HTMLElement> {
+  const [, draw] = useReducer((count: number) => count + 1, 0);
+  const whole = { ...options, onChange: () => draw(undefined) };
+  const [virtual] = useState(() => new Virtualizer<S, HTMLElement>(whole));
+  virtual.setOptions(whole);
+  useEffect(() => virtual._didMount(), []);
+  useLayoutEffect(() => virtual._willUpdate());
+  return virtual;
+}
+
+export function useElementVirtual(
+  element: () => HTMLElement | null,
+  options: Options<HTMLElement>,
+): Virtualizer<HTMLElement, HTMLElement> {
+  return useVirtualizer<HTMLElement>({
+    getScrollElement: element,
+    observeElementRect,
+    observeElementOffset,
+    scrollToFn: elementScroll,
+    ...options,
+  });
+}
+
+export function useWindowVirtual(options: Options<Window>): Virtualizer<Window, HTMLElement> {
+  return useVirtualizer<Window>({
+    getScrollElement: () => window as Window,
+    observeElementRect: observeWindowRect,
+    observeElementOffset: observeWindowOffset,
+    scrollToFn: windowScroll,
+    initialOffset: () => window.scrollY,
+    ...options,
+  });
+}

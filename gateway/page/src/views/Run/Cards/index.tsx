@@ -1,0 +1,139 @@
+/** A card per attempt: what tells them apart before any line of code is read. */
+import { lexer } from "marked";
+import { useMemo } from "preact/hooks";
+import { hasEnded, type Run, type Variation } from "../../../api/types";
+import { stopWords } from "../../../run/items";
+import { cost, duration, plural, short, tokens } from "../../../text/format";
+import { Markdown } from "../../../text/Markdown";
+import { visible } from "../../../text/visible";
+import { Number, Status } from "../../../ui/Status";
+import { nameOf } from "../Columns";
+import type { Found, Likes } from "../Results";
+import { Long } from "../Transcript";
+import "../../../text/text.css";
+import "./style.css";
+
+interface Props {
+  run: Run;
+  found: Found[];
+  likes: Likes;
+  shown: number;
+  against: number | null;
+  onShow(id: number): void;
+  onChoose(id: number): void;
+}
+
+export function Cards({ run, found, likes, shown, against, onShow, onChoose }: Props) {
+  const most = Math.max(1, ...found.map(({ variation }) => (variation.patch?.insertions ?? 0) + (variation.patch?.deletions ?? 0)));
+  return (
+    <ul class="cards" aria-label="Attempts">
+      {found.map(({ variation }) => {
+        const id = variation.variation_id;
+        const chosen = run.winning_variation_id === id;
+        const classes = ["card", (id === shown || id === against) && "shown", chosen && "chosen-card"].filter(Boolean).join(" ");
+        return (
+          <li key={id} class={classes}>
+            <p class="row card-title">
+              <Number id={id} chosen={chosen} /> <strong class="grow cut" title={nameOf(variation)}>{nameOf(variation)}</strong>
+              <Status status={variation.status} />
+            </p>
+            <Size variation={variation} most={most} />
+            <p class="card-facts soft number">
+              <span>{plural(variation.turns ?? 0, "turn")}</span>
+              <span>{short(tokens(variation.usage))} tokens</span>
+              <span>{cost(variation.usage?.cost_usd)}</span>
+              {variation.seconds !== null && variation.seconds !== undefined && <span>{duration(variation.seconds)}</span>}
+            </p>
+            <Ending variation={variation} />
+            <Check variation={variation} asked={Boolean(run.check)} />
+            <Same likes={likes.get(id)} />
+            {variation.summary && <Summary text={variation.summary} />}
+            <p class="row card-actions">
+              <button aria-pressed={id === shown} disabled={!variation.patch} onClick={() => onShow(id)}>
+                Look<span class="hidden"> at attempt {id}</span>
+              </button>
+              <button
+                class={chosen ? "" : "primary"}
+                disabled={variation.status !== "completed"}
+                title={variation.status === "completed" ? undefined : "Only an attempt that has completed can be chosen."}
+                onClick={() => onChoose(id)}
+              >
+                {chosen ? "Choose again" : "Choose"}
+                <span class="hidden"> attempt {id}</span>
+              </button>
+            </p>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+/** Size of the patch in figures, and as a bar to compare at a glance. */
+function Size({ variation, most }: { variation: Variation; most: number }) {
+  const patch = variation.patch;
+  if (!patch) return <p class="soft">{hasEnded(variation.status) ? "no patch" : "no patch yet"}</p>;
+  if (patch.files === 0) return <p class="warn">changed nothing</p>;
+  const width = (lines: number): string => `${(100 * lines) / most}%`;
+  return (
+    <div>
+      <p class="number">
+        <span class="good">+{patch.insertions}</span> <span class="bad">−{patch.deletions}</span>{" "}
+        <span class="soft">in {plural(patch.files, "file")}</span>
+      </p>
+      <div class="size-bar" aria-hidden="true">
+        <span class="size-add" style={{ width: width(patch.insertions) }} />
+        <span class="size-del" style={{ width: width(patch.deletions) }} />
+      </div>
+    </div>
+  );
+}
+
+function Ending({ variation }: { variation: Variation }) {
+  if (variation.status === "completed")
+    return variation.stop_reason && variation.stop_reason !== "end_turn" ? <p class="warn">{stopWords(variation.stop_reason)}</p> : null;
+  if (!variation.message) return null;
+  return (
+    <p class="bad">
+      {visible(variation.message)} {visible(variation.remedy ?? "")}
+    </p>
+  );
+}
+
+function Check({ variation, asked }: { variation: Variation; asked: boolean }) {
+  const check = variation.check;
+  if (!check) return asked ? <p class="soft">check: not known yet</p> : null;
+  const words = check.passed
+    ? `✓ check passed in ${duration(check.seconds)}`
+    : check.exit_code === null
+      ? "✕ check could not be run"
+      : `✕ check failed with exit code ${check.exit_code}`;
+  return (
+    <details class="card-check">
+      <summary class={check.passed ? "good" : "bad"}>{words}</summary>
+      <Long text={`$ ${check.command}\n${check.output}`} label={`Output of the check, attempt ${variation.variation_id}`} />
+    </details>
+  );
+}
+
+function Same({ likes }: { likes: Map<number, "equal" | "alike"> | undefined }) {
+  if (!likes || likes.size === 0) return null;
+  const list = (kind: string): string => [...likes].filter(([, like]) => like === kind).map(([id]) => id).join(" and ");
+  return (
+    <p class="same-patch">
+      {list("equal") && `= the same patch as attempt ${list("equal")}, to the byte`}
+      {list("alike") && ` = the same changes as attempt ${list("alike")}`}
+    </p>
+  );
+}
+
+function Summary({ text }: { text: string }) {
+  const most = 1500;
+  const tokens = useMemo(() => lexer(visible(text.slice(0, most)), { gfm: true }), [text]);
+  return (
+    <div class="card-summary prose" tabIndex={0} role="group" aria-label="What it says it did">
+      <Markdown tokens={tokens} />
+      {text.length > most && <p class="soft">… the transcript has all of it.</p>}
+    </div>
+  );
+}

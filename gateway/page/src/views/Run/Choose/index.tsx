@@ -1,0 +1,67 @@
+/** Records which attempt is the one, and why. */
+import { useState } from "preact/hooks";
+import { api, ask, Problem } from "../../../api/client";
+import type { Run } from "../../../api/types";
+import { announce } from "../../../ui/announce";
+import { Dialog } from "../../../ui/Dialog";
+import "./style.css";
+
+interface Props {
+  run: Run;
+  id: number;
+  onClose(): void;
+  onChosen(): void;
+}
+
+export function Choose({ run, id, onClose, onChosen }: Props) {
+  const [reason, setReason] = useState("");
+  const [problem, setProblem] = useState<string | null>(null);
+  const send = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    try {
+      await ask(
+        api.POST("/runs/{run_id}/select", {
+          params: { path: { run_id: run.run_id } },
+          body: { winning_variation_id: id, ...(reason.trim() ? { reason: reason.trim() } : {}) },
+        }),
+      );
+      announce(`Attempt ${id} is chosen.`);
+      onChosen();
+      onClose();
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setProblem(error.message);
+    }
+  };
+  const before = run.winning_variation_id;
+  return (
+    <Dialog title={`Choose attempt ${id}`} onClose={onClose}>
+      <form class="choose" onSubmit={(event) => void send(event)}>
+        {before && before !== id && <p>It takes the place of attempt {before}; that choice stays in the history.</p>}
+        <label>
+          Why this one? <span class="soft">(optional, kept with the choice)</span>
+          <textarea
+            rows={3}
+            autoFocus
+            value={reason}
+            aria-invalid={problem ? "true" : undefined}
+            onInput={(event) => setReason(event.currentTarget.value)}
+          />
+        </label>
+        {problem && (
+          <p class="bad" role="alert">
+            {problem}
+          </p>
+        )}
+        <p class="dialog-actions">
+          <button type="button" onClick={onClose}>
+            Not yet
+          </button>
+          <button class="primary" type="submit">
+            Choose attempt {id}
+          </button>
+        </p>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,117 @@
+/** A column per attempt, filling as it works. */
+import { useEffect, useReducer, useState } from "preact/hooks";
+import type { Attempt } from "../../../run/items";
+import type { Session } from "../../../run/session";
+import { hasEnded, type Run, type Variation } from "../../../api/types";
+import { cost, duration, short, tokens } from "../../../text/format";
+import { visible } from "../../../text/visible";
+import { Number, Status } from "../../../ui/Status";
+import { Transcript } from "../Transcript";
+import "./style.css";
+
+export function Columns({ session, run }: { session: Session; run: Run }) {
+  useEffect(() => session.stream(), [session]);
+  // Read, so that each batch of events draws anew.
+  session.frame.value;
+  return <ColumnRow run={run} attempts={run.variations.map((one) => session.attempt(one.variation_id))} now={clock} />;
+}
+
+const clock = (): number => Date.now() / 1000;
+
+interface RowProps {
+  run: Run;
+  attempts: Attempt[];
+  /** Seconds since the epoch, real or replayed. */
+  now(): number;
+  replayed?: boolean;
+}
+
+export function ColumnRow({ run, attempts, now, replayed = false }: RowProps) {
+  const [thinking, setThinking] = useState(true);
+  const [shown, setShown] = useState(1);
+  const thinks = attempts.some((attempt) => attempt.items.some((item) => item.kind === "thinking"));
+  return (
+    <>
+      <div class="column-tools">
+        <div class="column-picks row" role="group" aria-label="Shown attempt">
+          {attempts.map((attempt) => (
+            <button key={attempt.id} aria-pressed={attempt.id === shown} onClick={() => setShown(attempt.id)}>
+              <Number id={attempt.id} />
+            </button>
+          ))}
+        </div>
+        {thinks && (
+          <label class="row">
+            <input type="checkbox" checked={thinking} onChange={(event) => setThinking(event.currentTarget.checked)} />
+            Show thinking
+          </label>
+        )}
+      </div>
+      <div class="columns">
+        {attempts.map((attempt) => {
+          const variation = run.variations.find((one) => one.variation_id === attempt.id);
+          return (
+            <section key={attempt.id} class={attempt.id === shown ? "column shown" : "column"} aria-label={`Attempt ${attempt.id}`}>
+              {variation && <ColumnHead attempt={attempt} version={attempt.version} variation={variation} now={now} replayed={replayed} />}
+              <Transcript attempt={attempt} version={attempt.version} thinking={thinking} />
+            </section>
+          );
+        })}
+      </div>
+    </>
+  );
+}
+
+interface HeadProps {
+  attempt: Attempt;
+  /** An attempt grows in place: its version is what tells that there is something to draw. */
+  version: number;
+  variation: Variation;
+  now(): number;
+  replayed: boolean;
+}
+
+function ColumnHead({ attempt, variation, now, replayed }: HeadProps) {
+  // The stream is ahead of the run's state; a replay is behind it.
+  const status = replayed || attempt.status !== "pending" ? attempt.status : variation.status;
+  const going = !hasEnded(status);
+  const [, tick] = useReducer((count: number) => count + 1, 0);
+  useEffect(() => {
+    if (!going || replayed) return;
+    const timer = setInterval(() => tick(undefined), 500);
+    return () => clearInterval(timer);
+  }, [going, replayed]);
+  const until = going ? Math.max(now(), attempt.last ?? 0) : (attempt.last ?? 0);
+  const seconds = attempt.began === null ? null : Math.max(0, until - attempt.began);
+  const usage = attempt.usage;
+  return (
+    <header class="column-head">
+      <p class="row">
+        <Number id={attempt.id} /> <strong class="grow cut">{nameOf(variation)}</strong>
+        <Status status={status} />
+      </p>
+      <p class="column-facts soft number">
+        <span>turn {attempt.turn}</span>
+        <span>{usage ? `${short(tokens(usage))} tokens` : "no tokens yet"}</span>
+        {usage && <span>{cost(usage.cost_usd)}</span>}
+        {seconds !== null && <span>{duration(seconds)}</span>}
+        {attempt.patch && (
+          <span>
+            <span class="good">+{attempt.patch.insertions}</span> <span class="bad">−{attempt.patch.deletions}</span>
+          </span>
+        )}
+      </p>
+      {going && <p class="column-doing soft cut">{attempt.doing}</p>}
+    </header>
+  );
+}
+
+export function nameOf(variation: Variation): string {
+  const { label, style, model, effort, temperature, instructions } = variation.condition;
+  const words = [
+    label, style !== label && style, model, effort && `effort ${effort}`,
+    temperature !== null && temperature !== undefined && `temperature ${temperature}`,
+    !label && !style && instructions && `“${instructions.slice(0, 60)}”`,
+  ].filter(Boolean);
+  return visible(words.join(" · ")) || `Attempt ${variation.variation_id}`;
+}

@@ -1,0 +1,86 @@
+/** The files of a patch as a tree, each with its size and the attempts that touch it. */
+import type { ComponentChildren } from "preact";
+import { useMemo, useRef } from "preact/hooks";
+import { plural } from "../../../text/format";
+import { visible } from "../../../text/visible";
+import { useElementVirtual } from "../../../ui/virtual";
+import { treeRows } from "./tree";
+import "./style.css";
+
+export interface Entry {
+  path: string;
+  note: ComponentChildren;
+  touched: { id: number; body: string }[];
+  /** The attempt whose files these are. */
+  shown: number;
+}
+
+const ROW = 28;
+
+interface Props {
+  entries: Entry[];
+  current: string;
+  onOpen(path: string): void;
+}
+
+export function Files({ entries, current, onOpen }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const rows = useMemo(() => treeRows(entries.map((entry) => entry.path)), [entries.map((entry) => entry.path).join("\n")]);
+  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
+  const shared = entries.filter((entry) => entry.touched.length > 1).length;
+  const virtual = useElementVirtual(() => box.current, { count: rows.length, estimateSize: () => ROW, overscan: 10 });
+  return (
+    <nav class="files" aria-label="Files">
+      <p class="files-sum soft">
+        {plural(entries.length, "file")}
+        {shared > 0 && `, ${shared} touched by several attempts`}
+      </p>
+      <div ref={box} class="files-box">
+        <ul class="files-list" style={{ height: `${virtual.getTotalSize()}px` }}>
+          {virtual.getVirtualItems().map((place) => {
+            const row = rows[place.index];
+            if (!row) return null;
+            const entry = row.path === null ? undefined : byPath.get(row.path);
+            const place_ = { transform: `translateY(${place.start}px)`, paddingLeft: `${Math.min(row.depth, 6) * 12}px` };
+            return (
+              <li key={row.key} style={place_}>
+                {entry ? (
+                  <button
+                    class="quiet file"
+                    aria-current={entry.path === current ? "true" : undefined}
+                    title={visible(entry.path)}
+                    onClick={() => onOpen(entry.path)}
+                  >
+                    <span class="cut grow">{visible(row.name)}</span>
+                    {entry.touched.length > 1 && <Touched entry={entry} />}
+                    {entry.note}
+                  </button>
+                ) : (
+                  <span class="folder soft cut">{visible(row.name)}/</span>
+                )}
+              </li>
+            );
+          })}
+        </ul>
+      </div>
+    </nav>
+  );
+}
+
+/** The other attempts that touch a file; underlined, if they change it the same way. */
+function Touched({ entry }: { entry: Entry }) {
+  const own = entry.touched.find((one) => one.id === entry.shown)?.body;
+  const others = entry.touched.filter((one) => one.id !== entry.shown);
+  const words = others.map((one) => `attempt ${one.id} ${one.body === own ? "changes it the same way" : "touches it too"}`).join(", ");
+  return (
+    <span class="touched" title={words}>
+      {others.map((one) => (
+        <span key={one.id} class={one.body === own ? "alike" : ""} aria-hidden="true">
+          {one.body === own ? "=" : ""}
+          {one.id}
+        </span>
+      ))}
+      <span class="hidden">{words}</span>
+    </span>
+  );
+}

@@ -1,0 +1,148 @@
+/** The results: every attempt at a glance, and one of them, or two against each other, in full. */
+import { useEffect, useMemo, useState } from "preact/hooks";
+import type { Run, Variation } from "../../../api/types";
+import { hasEnded } from "../../../api/types";
+import { pairFiles } from "../../../diff/compare";
+import { likeness, type Patch, type Patches } from "../../../run/patches";
+import type { Session } from "../../../run/session";
+import { go } from "../../../router";
+import { useShortcuts } from "../../../ui/shortcuts";
+import { Cards } from "../Cards";
+import { Choose } from "../Choose";
+import { Chosen } from "../Choose/Chosen";
+import { PairView, PatchView } from "../Diff/views";
+import { Take } from "./Take";
+import "./style.css";
+
+interface Props {
+  run: Run;
+  session: Session;
+  patches: Patches;
+  /** Behind the address of the results: `2`, or `2/against/1`. */
+  rest: string[];
+  base: string;
+}
+
+export interface Found {
+  variation: Variation;
+  patch: Patch | null;
+  /** Why there is none to show. */
+  reason: string | null;
+}
+
+export function Results({ run, session, patches, rest, base }: Props) {
+  const [choosing, setChoosing] = useState<number | null>(null);
+  const found: Found[] = run.variations.map((variation) => {
+    if (!variation.patch)
+      return { variation, patch: null, reason: hasEnded(variation.status) ? "It left no patch." : "It is still at work." };
+    if (variation.patch.truncated) return { variation, patch: null, reason: "Its patch is too large to be kept; it was only counted." };
+    const state = patches.get(variation.variation_id).value;
+    return {
+      variation,
+      patch: state.state === "ready" ? state.patch : null,
+      reason: state.state === "missing" ? state.reason : state.state === "loading" ? "Loading its patch …" : null,
+    };
+  });
+  useEffect(() => {
+    for (const one of run.variations) if (one.patch) patches.retry(one.variation_id);
+  }, [run]);
+
+  const ids = run.variations.map((one) => one.variation_id);
+  const asked = Number(rest[0]);
+  const standard = run.winning_variation_id ?? found.find((one) => one.variation.patch)?.variation.variation_id ?? ids[0] ?? 1;
+  const shown = ids.includes(asked) ? asked : standard;
+  const against = rest[1] === "against" && ids.includes(Number(rest[2])) && Number(rest[2]) !== shown ? Number(rest[2]) : null;
+  const show = (id: number, other: number | null): void =>
+    go(other === null || other === id ? `${base}/${id}` : `${base}/${id}/against/${other}`, { replace: true });
+
+  const likes = useMemo(() => likenesses(found), [found.map((one) => one.patch?.bytes.length).join()]);
+  const a = found.find((one) => one.variation.variation_id === shown);
+  const b = found.find((one) => one.variation.variation_id === against);
+  const pairs = useMemo(
+    () => (a?.patch && b?.patch ? pairFiles(a.patch.files, b.patch.files) : null),
+    [a?.patch, b?.patch],
+  );
+
+  useShortcuts("Results", [
+    { keys: ids.map(String), what: "Look at an attempt", run: (key) => show(Number(key), null) },
+    {
+      keys: ["c"],
+      what: "Against the next attempt, and the next",
+      run: () => {
+        const others = ids.filter((id) => id !== shown);
+        const next = others[against === null ? 0 : others.indexOf(against) + 1] ?? null;
+        show(shown, next);
+      },
+    },
+    { keys: ["x"], what: "Swap the two sides", run: () => against !== null && show(against, shown) },
+    { keys: ["s"], what: "Choose the attempt shown", run: () => a?.variation.status === "completed" && setChoosing(shown) },
+  ]);
+
+  return (
+    <div class="results">
+      <Chosen run={run} />
+      <Cards run={run} found={found} likes={likes} shown={shown} against={against} onShow={(id) => show(id, null)} onChoose={setChoosing} />
+      <div class="versus row" role="group" aria-label="What is shown below">
+        <label class="row">
+          Show
+          <select value={shown} onChange={(event) => show(Number(event.currentTarget.value), against)}>
+            {ids.map((id) => (
+              <option key={id} value={id}>
+                attempt {id}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label class="row">
+          against
+          <select value={against ?? ""} onChange={(event) => show(shown, Number(event.currentTarget.value) || null)}>
+            <option value="">what was there</option>
+            {ids
+              .filter((id) => id !== shown)
+              .map((id) => (
+                <option key={id} value={id}>
+                  attempt {id}
+                </option>
+              ))}
+          </select>
+        </label>
+        {against !== null && (
+          <button class="quiet" onClick={() => show(against, shown)}>
+            Swap
+          </button>
+        )}
+        <span class="grow" />
+        {a?.variation.patch && against === null && <Take run={run} id={shown} path={patches.path(shown)} />}
+      </div>
+      {against !== null && pairs && b ? (
+        <PairView key={`${shown}-${against}`} a={shown} b={against} pairs={pairs} found={found} equal={likes.get(shown)?.get(against) ?? null} />
+      ) : a?.patch && against === null ? (
+        <PatchView key={shown} id={shown} patch={a.patch} found={found} />
+      ) : (
+        <p class="empty">
+          {a?.reason && `Attempt ${shown}: ${a.reason} `}
+          {b?.reason && `Attempt ${against}: ${b.reason}`}
+        </p>
+      )}
+      {choosing !== null && (
+        <Choose run={run} id={choosing} onClose={() => setChoosing(null)} onChosen={() => void session.refresh()} />
+      )}
+    </div>
+  );
+}
+
+export type Likes = Map<number, Map<number, "equal" | "alike">>;
+
+/** Which patches do the same. */
+function likenesses(found: readonly Found[]): Likes {
+  const likes: Likes = new Map(found.map((one) => [one.variation.variation_id, new Map()]));
+  found.forEach((one, at) => {
+    for (const other of found.slice(at + 1)) {
+      const like = one.patch && other.patch ? likeness(one.patch, other.patch) : null;
+      if (!like) continue;
+      likes.get(one.variation.variation_id)?.set(other.variation.variation_id, like);
+      likes.get(other.variation.variation_id)?.set(one.variation.variation_id, like);
+    }
+  });
+  return likes;
+}

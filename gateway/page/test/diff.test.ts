@@ -1,0 +1,89 @@
+import { expect, test } from "vitest";
+import { comparePair, pairFiles, sameFiles, sharedLines } from "../src/diff/compare";
+import { parse, unquote } from "../src/diff/parse";
+import { common } from "../src/diff/sequence";
+
+const head = (path: string): string =>
+  `diff --git a/${path} b/${path}\nindex 1111111..2222222 100644\n--- a/${path}\n+++ b/${path}\n`;
+
+test("a patch is read into files, hunks and numbered lines", () => {
+  const [file] = parse(`${head("a b.py")}@@ -3,3 +3,4 @@ def f():\n x\n-old\n+new\n+more\n y\n\\ No newline at end of file\n`);
+  expect(file).toMatchObject({ path: "a b.py", kind: "modified", added: 2, removed: 1 });
+  expect(file?.hunks[0]?.heading).toBe("def f():");
+  expect(file?.hunks[0]?.lines.map((line) => [line.kind, line.old, line.new])).toEqual([
+    [" ", 3, 3], ["-", 4, 0], ["+", 0, 4], ["+", 0, 5], [" ", 5, 6],
+  ]);
+  expect(file?.hunks[0]?.lines.at(-1)?.noNewline).toBe(true);
+});
+
+test("lines that look like headers inside a hunk are lines", () => {
+  const files = parse(`${head("x")}@@ -1,2 +1,2 @@\n--- a/y\n+++ b/y\n diff --git a/z b/z\n${head("y")}@@ -1 +1 @@\n-a\n+b\n`);
+  expect(files.map((file) => file.path)).toEqual(["x", "y"]);
+  expect(files[0]).toMatchObject({ added: 1, removed: 1 });
+});
+
+test("what is not a change of lines is read as well", () => {
+  const files = parse(
+    "diff --git a/old.py b/new.py\nsimilarity index 100%\nrename from old.py\nrename to new.py\n" +
+      "diff --git a/run.sh b/run.sh\nold mode 100644\nnew mode 100755\n" +
+      'diff --git "a/gr\\303\\274n.txt" "b/gr\\303\\274n.txt"\nnew file mode 100644\nindex 0000000..e69de29\n' +
+      "diff --git a/pic.png b/pic.png\nindex 1..2 100644\nGIT binary patch\nliteral 3\nKcmZ\n\nliteral 0\nHcmV\n\n",
+  );
+  expect(files.map((file) => [file.kind, file.oldPath, file.path, file.binary])).toEqual([
+    ["renamed", "old.py", "new.py", false],
+    ["modified", "run.sh", "run.sh", false],
+    ["added", "grün.txt", "grün.txt", false],
+    ["modified", "pic.png", "pic.png", true],
+  ]);
+  expect(files[1]?.mode).toEqual({ from: "100644", to: "100755" });
+});
+
+test("git's quoting of names is undone", () => {
+  expect(unquote('"a\\tb\\"c\\\\d\\303\\251"')).toBe('a\tb"c\\dé');
+  expect(unquote("plain name")).toBe("plain name");
+});
+
+test("a common subsequence keeps order", () => {
+  expect(common(["a", "b", "c", "d"], ["b", "x", "d"])).toEqual([[1, 0], [3, 2]]);
+  expect(common([], ["a"])).toEqual([]);
+  expect(common(["a", "b"], ["a", "b"])).toEqual([[0, 0], [1, 1]]);
+});
+
+/** Apply rows to see that each side is what its patch leaves. */
+const result = (rows: ReturnType<typeof comparePair>[number]["rows"], side: "a" | "b"): string[] =>
+  rows.flatMap((row) => (row[side] && row[side].kind !== "del" ? [row[side].text] : []));
+
+test("two results are known exactly where either patch shows the base", () => {
+  // The base is l1 to l9. A replaces l3 and adds one line; B deletes l5, which A's hunk only borders.
+  const a = parse(`${head("f")}@@ -2,3 +2,4 @@\n l2\n-l3\n+A3\n+same\n l4\n`);
+  const b = parse(`${head("f")}@@ -3,4 +3,4 @@\n l3\n+same\n l4\n-l5\n l6\n`);
+  const [pair] = pairFiles(a, b);
+  expect(pair?.relation).toBe("differ");
+  const sections = pair ? comparePair(pair) : [];
+  expect(sections).toHaveLength(1);
+  const rows = sections[0]?.rows ?? [];
+  expect(result(rows, "a")).toEqual(["l2", "A3", "same", "l4", "l5", "l6"]);
+  expect(result(rows, "b")).toEqual(["l2", "l3", "same", "l4", "l6"]);
+  // What both put in at the same place is one row, and not a difference.
+  expect(rows.find((row) => row.a?.text === "same")).toMatchObject({ b: { text: "same" }, same: true });
+  // Line numbers are those of each result.
+  expect(rows.find((row) => row.a?.text === "l6")?.a?.line).toBe(7);
+  expect(rows.find((row) => row.b?.text === "l6")?.b?.line).toBe(6);
+  expect(sharedLines([pair!])).toEqual({ shared: 1, a: 3, b: 2 });
+});
+
+test("a file that only one touches stands against what was there", () => {
+  const [pair] = pairFiles(parse(`${head("f")}@@ -1,2 +1,2 @@\n-one\n+eins\n two\n`), []);
+  const rows = pair ? comparePair(pair)[0]?.rows : [];
+  expect(pair?.relation).toBe("only-a");
+  expect(rows?.map((row) => [row.a?.kind, row.b?.kind, row.same])).toEqual([
+    ["del", "context", false], ["add", undefined, false], ["context", "context", true],
+  ]);
+});
+
+test("index lines do not make patches differ, anything else does", () => {
+  const patch = `${head("f")}@@ -1 +1 @@\n-a\n+b\n`;
+  expect(sameFiles(parse(patch), parse(patch.replace("1111111", "3333333")))).toBe(true);
+  expect(sameFiles(parse(patch), parse(patch.replace("+b", "+c")))).toBe(false);
+  expect(sameFiles(parse(patch), [])).toBe(false);
+});

@@ -1,0 +1,56 @@
+"""Each attempt is told as it went: retries, refusals, failures, checks that are not known."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from aideator_gateway.scripted_model.script import Drop, HttpError, Reply, Text, Thinking, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
+from tests.page.conftest import Open
+from tests.support.gateways import serving
+
+pytestmark = pytest.mark.browser
+
+
+def test_what_went_wrong_is_told_in_plain_words(
+    visit: Open, shared_repository: Path, tmp_path: Path
+) -> None:
+    view = {"command": "view", "path": "no-such-file.py"}
+    retried: list[Reply] = [
+        [Thinking("First a thought."), Text("Half a sen"), Drop()],
+        [Text("The whole sentence."), ToolUse("str_replace_based_edit_tool", view)],
+        [Text("Done.")],
+    ]
+    failing: list[Reply] = [[HttpError(401, "authentication_error", "invalid x-api-key")]]
+    with (
+        ScriptedModel(Script({1: retried, 2: failing})) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
+        run = gateway.finish(run_id)
+        tab = visit(gateway.url, f"/#/runs/{run_id}")
+        page = tab.page
+        failed = page.get_by_role("list", name="Attempts").get_by_role("listitem").nth(1)
+        expect(failed).to_contain_text("failed")
+        expect(failed).to_contain_text(run["variations"][1]["remedy"])
+        expect(failed.get_by_role("button", name="Choose attempt 2")).to_be_disabled()
+        expect(page.get_by_text("changed nothing").first).to_be_visible()
+
+        page.get_by_role("link", name="Transcripts").click()
+        log = page.get_by_role("log", name="What attempt 1 says and does")
+        expect(log).to_contain_text("The request failed and is repeated")
+        superseded = log.locator(".superseded")
+        expect(superseded.get_by_text("Half a sen")).to_be_visible()
+        expect(log.get_by_text("The whole sentence.")).to_be_visible()
+        expect(superseded.get_by_text("The whole sentence.")).to_have_count(0)
+        call = log.get_by_role("group").filter(has_text="no-such-file.py")
+        expect(call).to_contain_text("refused")
+        call.get_by_text("view").click()
+        expect(log.get_by_role("group", name="Result of")).to_contain_text("no-such-file.py")
+        page.get_by_label("Show thinking").uncheck()
+        expect(log.get_by_text("First a thought.")).to_have_count(0)
+        tab.clean()
