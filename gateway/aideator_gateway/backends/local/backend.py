@@ -11,6 +11,7 @@ from pathlib import Path
 from aideator.protocol import GRACE_SECONDS, MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
 from aideator_gateway.backends.children import kill_group, plain_environment, run, tail
 from aideator_gateway.backends.git import fetch_commit, network_environment
+from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
 from aideator_gateway.backends.removal import Removals
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
@@ -41,7 +42,6 @@ class LocalBackend:
     """
 
     name = "local"
-    runs_checks = False
 
     def __init__(self, settings: Settings, *, why: str = "") -> None:
         self._settings = settings
@@ -50,18 +50,26 @@ class LocalBackend:
         self._removals = Removals()
         self._bubblewrap = False
         self._reason = ""
+        self._checks = Checks(settings)
 
     @property
     def isolation(self) -> str:
         """``bubblewrap`` or ``process``."""
         return "bubblewrap" if self._bubblewrap else "process"
 
+    @property
+    def no_checks(self) -> str | None:
+        """Why no checks are run, if none are."""
+        return self._checks.problem
+
     async def start(self) -> None:
         """Find out what can keep agents apart, and clear what an earlier gateway left."""
         problem = await bubblewrap_problem()
         self._bubblewrap = problem is None
-        self._reason = self._why + (problem or "bubblewrap works")
         await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
+        await self._checks.start(problem, self._work)
+        notes = filter(None, (problem or "bubblewrap works", self._checks.note))
+        self._reason = self._why + "; ".join(notes)
         if problem:
             logger.warning(
                 "%s: agents run as plain processes with resource limits and can read "
@@ -77,6 +85,7 @@ class LocalBackend:
             backend=self.name,
             isolation=self.isolation,
             reason=self._reason if git else "git is not installed, or not on PATH",
+            checks=self.no_checks is None,
             scripted=self._settings.scripted,
             model=self._settings.model,
         )
@@ -113,15 +122,19 @@ class LocalBackend:
     async def _variation(
         self, spec: RunSpec, number: int, directory: Path, sink: Sink, stop: asyncio.Event
     ) -> None:
+        sandbox = None
         try:
-            sandbox = await unless(stop, self._sandbox(spec, number, directory))
+            try:
+                sandbox = await unless(stop, self._sandbox(spec, number, directory))
+                if sandbox is not None and not stop.is_set():
+                    await self._agent(spec, number, sandbox, sink, stop)
+            except BackendError as error:
+                await sink.failed(number, error)
+            except OSError as error:
+                logger.exception("variation %s of %s failed", number, spec.run_id)
+                await sink.failed(number, BackendError(ErrorCode.SANDBOX_FAILED, str(error)))
             if sandbox is not None and not stop.is_set():
-                await self._agent(spec, number, sandbox, sink, stop)
-        except BackendError as error:
-            await sink.failed(number, error)
-        except OSError as error:
-            logger.exception("variation %s of %s failed", number, spec.run_id)
-            await sink.failed(number, BackendError(ErrorCode.SANDBOX_FAILED, str(error)))
+                await self._check(spec, number, sandbox, sink, stop)
         finally:
             self._removals.begin(directory / f"v{number}")
 
@@ -204,6 +217,23 @@ class LocalBackend:
             said = (await noise).decode(errors="replace").strip()
         if not ended and not stop.is_set():
             raise BackendError(ErrorCode.AGENT_CRASHED, self._scrub(_crash(code, said)))
+
+    async def _check(
+        self, spec: RunSpec, number: int, sandbox: Path, sink: Sink, stop: asyncio.Event
+    ) -> None:
+        if spec.check is None:
+            return
+        place = sandbox.with_name(f"check{number}")
+        try:
+            result = await self._checks.check(
+                spec.check, sandbox / "repo", place, stop, seconds=spec.check_seconds
+            )
+        except asyncio.CancelledError:
+            await sink.checked(number, stopped_with_gateway(spec.check))
+            raise
+        finally:
+            self._removals.begin(place)
+        await sink.checked(number, result)
 
     def _environment(self, run_id: str, number: int, sandbox: Path) -> dict[str, str]:
         environment = {
