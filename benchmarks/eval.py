@@ -19,9 +19,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from aideator.protocol import MAX_VARIATIONS, Condition, Status, Styles
-from aideator_gateway.command.client import ApiError, Client
+from aideator_gateway.command.api_error import ApiError
+from aideator_gateway.command.client import Client
 from aideator_gateway.command.serving import EmbeddedGateway
 from aideator_gateway.runs.model import NewRun, Variation
+from aideator_gateway.runs.problems import StartError
 from aideator_gateway.settings import Settings, SettingsError
 from tests.tasks.small_task import SmallTask, small_tasks
 
@@ -177,5 +179,5 @@ def main(words: Sequence[str]) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except (SettingsError, ApiError) as error:
+    except (SettingsError, StartError, ApiError) as error:
         sys.exit(f"Error: {error}")

@@ -22,13 +22,23 @@ ROOMS: dict[str, tuple[str, ...]] = {
     # room of the gateway: the rooms that it may import
     "waiting": (),
     "addresses": (),
+    "hosting": (),
     "settings": ("addresses", "runs.repository"),
     "runs": ("settings", "waiting"),
-    "backends": ("runs", "settings", "waiting"),
+    "backends": ("runs", "hosting", "settings", "waiting"),
     "scripted_model": (),
     "demo": ("scripted_model",),
     "http": ("runs", "settings", "waiting"),
-    "command": ("runs", "backends", "http", "scripted_model", "demo", "settings", "waiting"),
+    "command": (
+        "runs",
+        "backends",
+        "http",
+        "scripted_model",
+        "demo",
+        "hosting",
+        "settings",
+        "waiting",
+    ),
 }
 
 

@@ -9,9 +9,6 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)
 _AUTHORITY = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:]*)(?::(?P<port>.*))?")
 _NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
 _PORT = re.compile(r"[1-9][0-9]{0,4}", re.ASCII)
-_BASE_URL = re.compile(
-    r"https?://(?:[^\s/?#@]*@)?(?P<authority>[^\s/?#@]+)(?:/[^\s?#]*)?", re.IGNORECASE
-)
 
 
 def check_origin(text: str) -> str:
@@ -74,24 +71,6 @@ def check_repository_host(text: str) -> str:
         raise ValueError(
             f"{text!r:.200} is no host; use host[:port], such as git.example, without scheme and "
             "path"
-        )
-    return text
-
-
-def check_base_url(text: str) -> str:
-    """Return the address of a server that speaks HTTP.
-
-    Raises
-    ------
-    ValueError
-        If it is none. The text is not repeated: it may hold a password.
-    """
-    match = _BASE_URL.fullmatch(text)
-    host, port = _split(match["authority"].lower()) if match else ("", None)
-    if not (_is_host(host) and _is_port(port)):
-        raise ValueError(
-            "this is no address of a model server; use http://host[:port][/path] or https://…, "
-            "such as http://127.0.0.1:11434"
         )
     return text
 

@@ -20,10 +20,14 @@ from pydantic import (
     model_validator,
 )
 
-from aideator.protocol import DEFAULT_MODEL, DEFAULT_RUN_COST_USD, EditorTool
+from aideator.protocol import (
+    DEFAULT_MODEL,
+    DEFAULT_RUN_COST_USD,
+    EditorTool,
+    check_server,
+)
 from aideator.protocol.commands import CHECK_SECONDS, MAX_SECONDS
 from aideator_gateway.addresses import (
-    check_base_url,
     check_host,
     check_origin,
     check_repository_host,
@@ -121,7 +125,7 @@ class Settings(BaseModel):
     )
     allow_file: bool = _setting(False, "Allow file:// repositories from this machine's disk.")
     model: str = _setting(DEFAULT_MODEL, "Model that variations use unless their condition says.")
-    base_url: Annotated[str | None, _if_set(check_base_url)] = _setting(
+    base_url: Annotated[str | None, _if_set(check_server)] = _setting(
         None, "Server that speaks the Messages API; else Anthropic's.", also="ANTHROPIC_BASE_URL"
     )
     editor_tool: EditorTool = _setting(

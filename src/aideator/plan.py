@@ -14,6 +14,7 @@ from aideator.attempt import Access, Attempt, Checking, run_attempt
 from aideator.containers import Command, bench, prepared, pulled
 from aideator.errors import told, unusable
 from aideator.protocol import MODEL_HOST, EditorTool, ErrorCode, Task, check_server
+from aideator.protocol.addresses import shown
 from aideator.variation import Variation
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -105,7 +106,10 @@ async def server(
         try:
             check_server(base_url)
         except ValueError as error:
-            raise unusable("base_url", f"{base_url!r:.200}: {error}.") from None
+            raise unusable("base_url", f"{shown(base_url)!r:.200}: {error}.") from None
+        if shown(base_url) != base_url:
+            problem = f"{shown(base_url)!r:.200}: the engine's traces would show the password."
+            raise unusable("base_url", problem)
     if service is None:
         if base_url is None and not any(keys):
             raise unusable(

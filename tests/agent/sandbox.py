@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from aideator.agent.emitter import Emitter
 from aideator.agent.report import Report
 from aideator.agent.start import prepare
+from aideator.agent.stop import Stop, nothing
 from aideator.agent.textview import TextView
 from aideator.protocol import (
     AnyEvent,
@@ -130,11 +131,10 @@ class Sandbox:
                 output=arguments.output,
                 view=None if events == "json" else TextView(),
                 stdout=stdout.fileno(),
-                secrets=[KEY],
             )
             report = Report(emitter, arguments.output, time.monotonic())
             keys = {"ANTHROPIC_API_KEY": KEY} if secrets is None else secrets
-            attempt = prepare(arguments, keys, given, emitter, report)
+            attempt = prepare(arguments, keys, given, emitter, report, Stop(nothing))
             asyncio.run(attempt.run())
             emitter.close()
         return self._outcome(0, printed.read_bytes(), b"")
@@ -160,6 +160,16 @@ class Sandbox:
             stdout=stdout,
             stderr=subprocess.PIPE,
         )
+
+    @staticmethod
+    def tell_to_stop(process: "subprocess.Popen[bytes]", how: str) -> None:
+        """Tell the program to stop, by a ``signal`` or by the end of its ``stdin``."""
+        if how == "signal":
+            process.terminate()
+        else:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.stdin = None
 
     def _arguments(
         self, base_url: str | None, events: str, given: Mapping[str, Any]

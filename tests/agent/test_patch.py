@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ def patch_of(
     change: Change,
     *,
     before: Change | None = None,
-    written: Iterable[str] = (),
+    written: Collection[str] = (),
     max_bytes: int = MAX_PATCH_BYTES,
 ) -> Patch:
     """Change the workspace between two snapshots and return the patch."""
@@ -204,6 +204,20 @@ def test_ignored_files_count_only_if_a_tool_wrote_them(sandbox: Sandbox) -> None
     git(fresh, "apply", "-", stdin=patch.diff)
     assert (fresh / "out/wanted").read_text() == "wanted\n"
     assert b"unwanted" not in patch.diff
+
+
+def test_what_cannot_be_read_is_told_and_costs_nothing_else(sandbox: Sandbox) -> None:
+    def change(tree: Path) -> None:
+        for name in ("a", "b", "c"):
+            (tree / name).write_text(name)
+        (tree / "b").unlink()
+        (tree / "b").mkdir()
+        (tree / "c").unlink()
+        (tree / "c").symlink_to("nowhere")
+
+    patch = patch_of(sandbox, change, written=["README.md", "a", "b", "c"])
+    assert b"+a\n" in patch.diff
+    assert patch.left_out == ("b", "c")
 
 
 def test_too_long_a_patch_is_only_counted(sandbox: Sandbox) -> None:

@@ -56,12 +56,7 @@ def test_told_to_stop_it_hands_over_what_it_has(sandbox: Sandbox, play: Play, ho
     process = sandbox.start(model.base_url, options=("--watch-stdin",))
     wait_for(process, b"slow")
     before = time.monotonic()
-    if how == "signal":
-        process.terminate()
-    else:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.stdin = None
+    sandbox.tell_to_stop(process, how)
     outcome = sandbox.finish(process, seconds=5)
     assert time.monotonic() - before < 1
     assert outcome.exit_code == 0

@@ -65,8 +65,8 @@ REFS = ("--upload-pack=id", "-x", "", "a b", "a..b", "a@{1}", "main\n", "a:b", "
 
 SETTINGS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no key": ({"base_url": None}, "api_key", "env://ANTHROPIC_API_KEY"),
-    "no scheme": ({"base_url": "host:80"}, "base_url", "https://host"),
-    "credentials": ({"base_url": "https://a:b@host"}, "base_url", "https://host"),
+    "no scheme": ({"base_url": "host:80"}, "base_url", "http://HOST"),
+    "credentials": ({"base_url": "https://a:b@host"}, "base_url", "would show the password"),
     "editor tool": ({"editor_tool": "vi"}, "editor_tool", "native"),
 }
 

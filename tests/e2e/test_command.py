@@ -1,14 +1,19 @@
 """``run``, ``demo`` and ``scripted-model``, started as people start them."""
 
 import json
+import re
+import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from aideator.protocol import Condition, Status
+from aideator_gateway.command.cli.demo import smallest
+from aideator_gateway.runs.model import PatchStat, Variation
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.command import error_of, run
+from tests.support.command import error_of, run, terminal
 from tests.support.gateways import COMMAND, environment, serving
 from tests.support.repositories import apply_patch
 
@@ -32,14 +37,60 @@ def test_demo_does_the_whole_job_and_leaves_nothing(repository: Path, tmp_path: 
         assert f"[{number}] " in out
         assert f"── variation {number}: " in out
     assert out.count("diff --git ") >= 3
-    assert "Winner: variation" in out
-    assert b"picks the smallest patch" in done.stderr
+    assert re.search(r"^Winner: variation [123]\.$", out, re.MULTILINE)
+    assert b"picks the smallest patch by lines added and removed: variation" in done.stderr
+    # Nothing is kept, so nothing is named that could be asked for later.
+    assert b"Nothing of this run is kept: with aideator demo --data-dir DIR it is" in done.stderr
+    assert "run_" not in out + done.stderr.decode()
+    assert "aideator show" not in out + done.stderr.decode()
+    assert "aideator select" not in out + done.stderr.decode()
     assert list(temp.iterdir()) == []
     assert not (tmp_path / "home").exists()
 
 
 def test_demo_needs_a_repository(tmp_path: Path) -> None:
-    assert error_of("demo", cwd=tmp_path) == ". is not a Git repository."
+    assert error_of("demo", cwd=tmp_path).startswith(". is not a Git repository")
+
+
+def test_a_demo_that_is_kept_names_commands_that_work(repository: Path, tmp_path: Path) -> None:
+    data = tmp_path / "da ta"
+    with terminal(
+        "demo", "-n", "1", "--data-dir", str(data), cwd=repository,
+        AIDEATOR_DEMO_TOKENS_PER_SECOND=FAST,
+    ) as shown:  # fmt: skip
+        shown.read_until("Which variation wins?")
+        shown.type("\r")
+        assert shown.finish() == 0
+    out = re.sub(r"\s+", " ", shown.output.decode())
+    named = re.search(
+        r"No winner is recorded: (aideator select run_\w+ N --data-dir .*?) does", out
+    )
+    assert named is not None
+    words = [word if word != "N" else "1" for word in shlex.split(named[1])]
+    assert run(*words[1:], cwd=tmp_path).stdout.startswith(b"Winner: variation 1")
+    assert "Nothing of this run is kept" not in out
+
+
+def test_the_smallest_patch_is_the_one_with_the_fewest_lines() -> None:
+    def variation(number: int, *, insertions: int, deletions: int, size: int, files: int = 1,
+                  truncated: bool = False) -> Variation:  # fmt: skip
+        stat = PatchStat(
+            bytes=size, files=files, insertions=insertions, deletions=deletions,
+            truncated=truncated,
+        )  # fmt: skip
+        return Variation(
+            variation_id=number, status=Status.COMPLETED, condition=Condition(), patch=stat
+        )
+
+    short_lines = variation(1, insertions=9, deletions=4, size=100)
+    long_lines = variation(2, insertions=1, deletions=2, size=5000)
+    same = variation(3, insertions=2, deletions=1, size=10)
+    nothing = variation(4, insertions=0, deletions=0, size=0, files=0)
+    too_large = variation(5, insertions=1, deletions=0, size=10**8, truncated=True)
+    number, why = smallest([short_lines, long_lines, same, nothing, too_large])
+    assert number == 2
+    assert why.endswith("variation 2 (1: 13 lines, 2: 3 lines, 3: 3 lines)")
+    assert smallest([nothing, too_large]) == (None, "picks none: no variation has a patch")
 
 
 def test_demo_with_json_is_json_lines(repository: Path) -> None:
@@ -141,47 +192,6 @@ def test_a_running_gateway_carries_the_run_out(repository: Path, tmp_path: Path)
         ended = json.loads(done.stdout.splitlines()[-1])
         assert gateway.run(ended["run_id"])["status"] == "completed"
         assert {request.body["model"] for request in model.requests} == {"another-model"}
-        # Whoever asks for the demo must not get a model that costs money.
-        said = error_of("run", str(repository), "x", "--demo", "--data-dir", str(data), cwd=data)
-        assert "was started without --demo" in said
-        assert "--data-dir" in said
-        said = error_of(
-            "run", str(repository), "x", "--base-url", "http://127.0.0.1:1", "--editor-tool",
-            "plain", "--data-dir", str(data), cwd=data,
-        )  # fmt: skip
-        assert "--base-url and --editor-tool" in said
-        assert len(gateway.http.get("/runs").json()["runs"]) == 1
-
-
-def test_a_run_of_another_command_on_the_same_gateway_is_waited_for(
-    repository: Path, tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    # The first must not have ended when the second comes, nor the second when the first ends.
-    slow, slower = [[Text("word " * 40, pace=0.1)]], [[Text("word " * 80, pace=0.1)]]
-    with ScriptedModel(Script({1: slow, 2: slower})) as model:
-        words = [
-            COMMAND, "run", str(repository), "x", "--backend", "local", "--base-url",
-            model.base_url, "--data-dir", str(data),
-        ]  # fmt: skip
-        first = subprocess.Popen(
-            [*words, "-n", "1"], env=environment(AIDEATOR_API_KEY="key"), cwd=tmp_path,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            while not (data / "server.json").exists():
-                assert first.poll() is None
-            second = run(
-                "run", str(repository), "x", "-n", "2", "--json", "--data-dir", str(data),
-                cwd=tmp_path,
-            )  # fmt: skip
-            _, said = first.communicate(timeout=60)
-        finally:
-            first.kill()
-            first.wait()
-    assert first.returncode == 0
-    assert b"which another command started on this gateway" in said
-    assert json.loads(second.stdout.splitlines()[-1])["status"] == "completed"
 
 
 def test_scripted_model_runs_alone(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from aideator_gateway.command.client import ApiError, Client
+from aideator_gateway.command.api_error import ApiError
+from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import Address
 
 FIRST = b'id: 1\nevent: message\ndata: {"n": 1}\n\n'
@@ -24,7 +25,7 @@ def answering(*bodies: bytes) -> Iterator[tuple[Address, list[str | None]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             asked.append(self.headers["Last-Event-ID"])
-            body = bodies[len(asked) - 1]
+            body = bodies[len(asked) - 1] if len(asked) <= len(bodies) else b""
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")
             # More than is sent: the connection breaks off before the end.
@@ -64,9 +65,40 @@ def test_a_stream_that_breaks_is_taken_up_behind_the_last_event() -> None:
 
 def test_a_stream_that_stays_broken_is_an_error() -> None:
     with (
-        answering(*[b""] * 9) as (address, asked),
-        Client(address) as client,
+        answering() as (address, asked),
+        Client(address, patience=1.0) as client,
         pytest.raises(ApiError, match="does not answer"),
     ):
         list(client.stream("run_x"))
-    assert len(asked) == 6
+    assert len(asked) > 2
+
+
+def test_who_is_away_is_told_once_each_time() -> None:
+    told: list[str] = []
+    with (
+        answering(FIRST, b"", b"", SECOND, b"", b"", b"", END) as (address, _),
+        Client(address, patience=30.0) as client,
+    ):
+        events = client.stream("run_x", told.append)
+        assert [data.get("n") for _, data in events] == [1, 2, None]
+    assert len(told) == 2
+    assert told[0].endswith("it is waited for 30 s")
+    assert not events.away
+
+
+def test_a_stream_that_was_left_goes_on_behind_the_last_event() -> None:
+    with answering(FIRST + SECOND, END) as (address, asked), Client(address) as client:
+        events = client.stream("run_x")
+        assert next(iter(events)) == ("message", {"n": 1})
+        assert [name for name, _ in events] == ["end"]
+    assert asked == [None, "1"]
+
+
+@pytest.mark.parametrize("body", [b"id: 1\nevent: message\ndata: {\n\n", b"data: 1\n\n"])
+def test_what_is_no_stream_of_ours_is_an_error(body: bytes) -> None:
+    with (
+        answering(body) as (address, _),
+        Client(address) as client,
+        pytest.raises(ApiError, match="use the same version of both"),
+    ):
+        list(client.stream("run_x"))

@@ -1,23 +1,25 @@
 """What goes wrong is one line with cause and remedy, and an exit code that is documented."""
 
-import contextlib
 import json
 import shutil
-import sqlite3
 from pathlib import Path
 
 import click
 import pytest
 
 from aideator.protocol import ErrorCode, Limits
+from aideator_gateway.command.api_error import ApiError
 from aideator_gateway.command.cli import cli
 from aideator_gateway.command.cli.causes import causes
-from aideator_gateway.command.client import ApiError, Client
+from aideator_gateway.command.cli.words import told
+from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import Address
 from aideator_gateway.runs.model import Run
+from aideator_gateway.runs.problems import FieldError
 from aideator_gateway.scripted_model.script import HttpError, Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import error_of, run
+from tests.support.gateways import serving
 from tests.support.programs import path_without
 
 DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000")
@@ -94,7 +96,7 @@ def test_a_url_that_is_refused(tmp_path: Path, url: str, remedy: str) -> None:
     [
         ("--condition", "temperature=nan", "temperature: Input should be a finite number"),
         ("--condition", "label=a,temperature=hot", "temperature: Input should be a valid number"),
-        ("--condition", "max_turns=true", "limits.max_turns: Input should be a valid integer"),
+        ("--condition", "max_turns=true", "max_turns: Input should be a valid integer"),
         ("--max-cost-usd", "inf", "--max-cost-usd: Input should be a finite number"),
         ("--max-run-cost-usd", "1e400", "--max-run-cost-usd: Input should be a finite number"),
     ],
@@ -109,7 +111,7 @@ def test_a_check_that_would_not_be_run(repository: Path, tmp_path: Path) -> None
     programs = path_without(tmp_path / "bin", "bwrap")
     words = ("run", ".", "x", "--check", "true", *DEMO, "--data-dir", data)
     said = error_of(*words, cwd=repository, PATH=programs)
-    assert said.startswith("check: Checks are run in bubblewrap, and bubblewrap (bwrap) is not")
+    assert said.startswith("--check: Checks are run in bubblewrap, and bubblewrap (bwrap) is not")
     assert "--check-unsandboxed" in said
     assert json.loads(run("list", "--json", "--data-dir", data, cwd=repository).stdout) == []
 
@@ -120,15 +122,6 @@ def test_a_check_that_would_not_be_run(repository: Path, tmp_path: Path) -> None
 def test_a_data_directory_that_cannot_be_used(repository: Path, words: tuple[str, ...]) -> None:
     said = error_of(*words, "--data-dir", "/proc/nowhere", cwd=repository)
     assert said.startswith("The data directory /proc/nowhere cannot be used")
-    assert "--data-dir" in said
-
-
-@pytest.mark.parametrize("words", [("list",), ("serve", *DEMO, "--port", "0")])
-def test_a_database_of_another_version(tmp_path: Path, words: tuple[str, ...]) -> None:
-    with contextlib.closing(sqlite3.connect(tmp_path / "aideator.db")) as database:
-        database.execute("PRAGMA user_version = 4711")
-    said = error_of(*words, "--data-dir", str(tmp_path), cwd=tmp_path)
-    assert said.startswith("The database has format 4711")
     assert "--data-dir" in said
 
 
@@ -165,12 +158,34 @@ def test_a_setting_that_cannot_be_used_names_its_source(tmp_path: Path) -> None:
         (("fly",), "No such command"),
         (("run", "."), "Missing argument"),
         (("run", ".", "x", "-n", "6"), "1<=x<=5"),
-        (("run", ".", " "), "prompt: must not be blank"),
+        (("run", ".", " "), "PROMPT: must not be blank"),
+        (("run", ".", "x", "--ref", " "), "--ref: must not be blank"),
+        (("run", ".", "x", "--check", " "), "--check: must not be blank"),
         (("run", ".", "@nothing.md"), "'nothing.md' cannot be read (No such file or directory)"),
         (("run", ".", "x", "--max-turns", "0"), "--max-turns"),
         (("run", ".", "x", "--max-turns", "many"), "--max-turns"),
         (("run", ".", "x", "--condition", "careful"), "is not KEY=VALUE; keys are label, model"),
-        (("run", ".", "x", "--condition", "colour=red"), "colour"),
+        (
+            ("run", ".", "x", "--condition", "label=a", "--condition", "colour=red"),
+            "--condition 2: colour: is not known; known are label, model, ",
+        ),
+        (
+            ("run", ".", "x", "--condition", "temperature=hot"),
+            "--condition 1: temperature: Input should be a valid number",
+        ),
+        (
+            ("run", ".", "x", *(f"--condition=label={number}" for number in range(6))),
+            "6 conditions and styles are given, each of them a variation: give at most 5.",
+        ),
+        (
+            ("run", ".", "x", "--conditions", "many.json"),
+            "--conditions 2: foo: is not known; known are label, model, ",
+        ),
+        (
+            ("run", ".", "x", "--conditions", "odd.json"),
+            "--conditions 1: is not a JSON object with the fields of a condition",
+        ),
+        (("run", ".", "x", "--conditions", "one.json"), "is not a JSON list of conditions"),
         (("run", ".", "x", "-n", "2", "--condition", "label=a"), "make them agree"),
         (("run", ".", "x", "--conditions", "README.md"), "is not a JSON list of conditions"),
         (("show", "--patch", "--json"), "Use one of"),
@@ -181,6 +196,9 @@ def test_wrong_usage(
     repository: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], remedy: str
 ) -> None:
     monkeypatch.chdir(repository)
+    Path("many.json").write_text('[{"label": "a"}, {"foo": 1}]')
+    Path("odd.json").write_text('["label"]')
+    Path("one.json").write_text('{"label": "a"}')
     with pytest.raises(click.UsageError) as caught:
         cli.main(list(words), standalone_mode=False)
     assert remedy in caught.value.format_message()
@@ -218,4 +236,35 @@ def test_every_code_of_a_run_is_one_line_with_its_remedy(code: ErrorCode) -> Non
         }
     )
     (line,) = causes(ended)
-    assert line == f"The run failed ({code}): Something with \\x1b[2J in it. {code.remedy}"
+    remedy = code.remedy.replace("max_seconds", "--max-seconds")
+    assert line == f"The run failed ({code}): Something with \\x1b[2J in it. {remedy}"
+
+
+def test_what_a_gateway_refuses_is_told_in_the_words_of_the_shell(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", *DEMO) as gateway:
+        words = ("x", "--data-dir", str(gateway.data_dir))
+        said = error_of("run", "http://github.com/u/r", *words, cwd=tmp_path)
+        assert said.startswith("REPOSITORY: Use the form https://host/owner/repository")
+        said = error_of("run", "https://github.com/u/r", *words, "--ref", "a b", cwd=tmp_path)
+        assert said.startswith("--ref: Name a branch, a tag or a full commit id")
+
+
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        ("github_url", "REPOSITORY"),
+        ("prompt", "PROMPT"),
+        ("variations", "--variations"),
+        ("limits.max_turns", "--max-turns"),
+        ("limits.max_run_cost_usd", "--max-run-cost-usd"),
+        ("check", "--check"),
+        ("conditions", "--condition"),
+        ("conditions.0.label", "--condition 1: label"),
+        ("conditions.4.limits.max_turns", "--condition 5: max_turns"),
+        ("winning_variation_id", "N"),
+        ("reason", "--reason"),
+    ],
+)
+def test_every_field_of_the_api_has_a_name_at_the_shell(field: str, name: str) -> None:
+    error = ApiError(422, "invalid_request", "…", [FieldError(field=field, message="Use another.")])
+    assert told(error) == f"{name}: Use another."

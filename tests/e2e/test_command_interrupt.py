@@ -1,5 +1,7 @@
 """Ctrl-C, as a terminal sends it and as a signal."""
 
+import json
+import re
 import signal
 import subprocess
 import time
@@ -62,6 +64,41 @@ def test_ctrl_c_puts_the_terminal_in_order_again(
     hidden, visible = b"\x1b[?25l", b"\x1b[?25h"
     assert hidden in shown.output
     assert shown.output.rindex(visible) > shown.output.rindex(hidden)
+
+
+def test_what_was_cancelled_is_last_seen_as_cancelled(
+    repository: Path, tmp_path: Path, slow_model: str
+) -> None:
+    command = words(repository, slow_model, tmp_path / "data", variations=2)
+    with terminal(*command, cwd=tmp_path, width=200, AIDEATOR_API_KEY="key") as shown:
+        shown.read_until("running")
+        shown.read_until("Working.")
+        shown.type(CTRL_C)
+        assert shown.finish(30) == 130
+    # A terminal shows ^C at once, also in the midst of a character.
+    out = shown.output.decode(errors="replace")
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out)
+    last = plain[plain.rindex("╭─ variation 1") :]
+    assert re.search("│ cancelled · [^│]*│ *│ cancelled · ", last)
+    assert "running" not in last
+
+
+def test_json_goes_on_to_the_end_of_what_was_cancelled(
+    repository: Path, tmp_path: Path, slow_model: str
+) -> None:
+    process = subprocess.Popen(
+        [COMMAND, *words(repository, slow_model, tmp_path / "data"), "--json"],
+        cwd=tmp_path, env=environment(AIDEATOR_API_KEY="key"), stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    events = [json.loads(line) for line in [first, *rest.splitlines()]]
+    assert [event["event"] for event in events][-3:] == ["error", "end", "run"]
+    assert {event["status"] for event in events[-3:]} == {"cancelled"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -69,7 +69,7 @@ def clone_of(done: Done, path: Path) -> Path:
 
 def test_list_is_a_table_or_json(done: Done) -> None:
     out = call(done, "list").stdout.decode().splitlines()
-    assert out[0].split() == ["run", "started", "status", "winner", "prompt"]
+    assert out[0].split() == ["run", "started", "status", "winner", "repository", "prompt"]
     assert out[1].startswith(done.run_id)
     assert "Be friendlier." in out[1]
     (found,) = json.loads(call(done, "list", "--json").stdout)
@@ -103,7 +103,8 @@ def test_a_run_is_named_in_full_in_part_or_not_at_all(done: Done, how: str) -> N
 
 def test_a_run_that_is_not_there_or_not_one(done: Done, tmp_path: Path) -> None:
     assert "aideator list" in fail(done, "show", "zzz")
-    assert "There is no run" in fail(done, "show", "run_0123456789abcdef")
+    said = fail(done, "show", "run_0123456789abcdef")
+    assert said.startswith("There is no run run_0123456789abcdef: aideator list")
     assert "variations 1 to 3" in fail(done, "show", "7")
     assert "Give a run, a variation" in fail(done, "show", "latest", "two", expect=2)
     said = error_of("show", "--data-dir", str(tmp_path / "none"), cwd=tmp_path)
@@ -156,7 +157,10 @@ def test_a_transcript_is_json_lines(done: Done) -> None:
 
 def test_select_apply_and_what_is_refused(done: Done, tmp_path: Path) -> None:
     checkout = clone_of(done, tmp_path / "checkout")
-    assert "no winner" in fail(done, "apply", cwd=checkout)
+    said = fail(done, "apply", cwd=checkout)
+    assert said.startswith("There is no run of this repository with a winner")
+    assert f"aideator select {done.run_id} N" in said
+    assert "no winner" in fail(done, "apply", done.run_id, cwd=checkout)
     assert "Say which variation wins" in fail(done, "select", "latest", expect=2)
     assert "variations 1 to 3" in fail(done, "select", "5")
     call(done, "select", "2")
@@ -217,7 +221,7 @@ def test_a_three_way_merge_puts_in_what_moved(done: Done, tmp_path: Path) -> Non
 
 def test_apply_refuses_another_repository_and_no_repository(done: Done, tmp_path: Path) -> None:
     other = make_repository(tmp_path / "other", {"other.txt": "x\n"})
-    said = fail(done, "apply", "2", cwd=other)
+    said = fail(done, "apply", done.run_id, "2", cwd=other)
     assert "does not have commit" in said
     assert "git fetch origin" in said
     assert not (other / "docs").exists()

@@ -243,7 +243,7 @@ def test_without_its_sandbox_it_is_not_started(
 
     async def scene() -> CheckResult:
         checks = Checks(Settings(data_dir=tmp_path / "data"))
-        await checks.start("it is not installed", tmp_path / "data" / "work")
+        await checks.start("it is not installed")
         assert checks.problem is not None
         tree, place = tmp_path / "tree", tmp_path / "check"
         tree.mkdir()

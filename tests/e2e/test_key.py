@@ -1,11 +1,14 @@
 """The API key goes to the model's server and nowhere else."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from aideator.protocol import PatchEvent, parse_line
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import serving
+from tests.support.gateways import Gateway, serving
 from tests.support.processes import argument_lists
 from tests.support.repositories import FILES, make_repository
 
@@ -24,6 +27,21 @@ HOSTILE = {
 }
 
 
+@contextmanager
+def serving_with_key(
+    directory: Path, replies: list[Reply]
+) -> Iterator[tuple[ScriptedModel, Gateway]]:
+    """Serve a gateway that has the key, and a model that says ``replies``."""
+    with (
+        ScriptedModel(Script({}, default=replies)) as model,
+        serving(
+            directory / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            ANTHROPIC_API_KEY=KEY,
+        ) as gateway,
+    ):  # fmt: skip
+        yield model, gateway
+
+
 def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository", HOSTILE)
     replies: list[Reply] = [
@@ -31,13 +49,7 @@ def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) ->
         [Text("slow " * 40, pace=0.02)],
     ]
     arguments = b""
-    with (
-        ScriptedModel(Script({}, default=replies)) as model,
-        serving(
-            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            ANTHROPIC_API_KEY=KEY,
-        ) as gateway,
-    ):  # fmt: skip
+    with serving_with_key(tmp_path, replies) as (model, gateway):
         run_id = gateway.create(github_url=repository.as_uri(), variations=2)
         stream = ""
         for event in gateway.stream(run_id):
@@ -57,6 +69,21 @@ def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) ->
     assert files
     everything = b"".join(path.read_bytes() for path in files)
     assert KEY.encode() not in everything + (tmp_path / "data.log").read_bytes()
+
+
+def test_a_patch_that_holds_the_key_is_not_kept(shared_repository: Path, tmp_path: Path) -> None:
+    given = {"command": "create", "path": "new.txt", "file_text": f"{KEY}\n"}
+    replies: list[Reply] = [[ToolUse("str_replace_based_edit_tool", given)], [Text("Done.")]]
+    with serving_with_key(tmp_path, replies) as (_, gateway):
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        (variation,) = gateway.finish(run_id)["variations"]
+        assert (variation["status"], variation["code"]) == ("failed", "secret_in_patch")
+        assert variation["patch"] is None
+        answer = gateway.http.get(f"/runs/{run_id}/variations/1/patch")
+        assert (answer.status_code, answer.json()["code"]) == (404, "patch_not_found")
+        lines = gateway.http.get(f"/runs/{run_id}/variations/1/transcript").text.splitlines()
+    (patch,) = [event for line in lines if isinstance(event := parse_line(line), PatchEvent)]
+    assert (patch.withheld, patch.content()) == (True, b"")
 
 
 def test_without_a_key_a_run_fails_before_any_work(shared_repository: Path, tmp_path: Path) -> None:

@@ -148,13 +148,13 @@ def test_one_failing_variation_leaves_its_siblings_alone(
         ],
         [Text("Done.")],
     ]
-    refusal = HttpError(401, "authentication_error", "invalid x-api-key sk-very-secret")
+    refusal = HttpError(401, "authentication_error", "invalid x-api-key sk-ant-very-secret-0123")
     bad: list[Reply] = [[refusal]]
     with (
         ScriptedModel(Script({1: good, 2: bad, 3: good})) as model,
         serving(
             tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="sk-very-secret",
+            AIDEATOR_API_KEY="sk-ant-very-secret-0123",
         ) as gateway,
     ):  # fmt: skip
         run_id = gateway.create(github_url=shared_repository.as_uri())
@@ -164,7 +164,7 @@ def test_one_failing_variation_leaves_its_siblings_alone(
             (2, "failed", "authentication_failed")
         ]
         assert errors[0]["message"]
-        assert "sk-very-secret" not in json.dumps(events)
+        assert "sk-ant-very-secret-0123" not in json.dumps(events)
         done = {data["variation_id"] for name, data in events if name == "completion"}
         assert done == {1, 3}
         assert events[-1] == ("end", {"status": "completed"})
@@ -177,11 +177,11 @@ def test_one_failing_variation_leaves_its_siblings_alone(
         assert (conflict.status_code, conflict.json()["code"]) == (409, "variation_not_completed")
         missing = gateway.http.post(f"/runs/{run_id}/select", json={"winning_variation_id": 4})
         assert (missing.status_code, missing.json()["code"]) == (404, "variation_not_found")
-        assert all("sk-very-secret" in str(request.headers) for request in model.requests)
+        assert all("sk-ant-very-secret-0123" in str(request.headers) for request in model.requests)
     everything = b"".join(
         path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()
     )
-    assert b"sk-very-secret" not in everything + (tmp_path / "data.log").read_bytes()
+    assert b"sk-ant-very-secret-0123" not in everything + (tmp_path / "data.log").read_bytes()
 
 
 @pytest.mark.parametrize(

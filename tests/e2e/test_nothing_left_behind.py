@@ -72,7 +72,7 @@ def test_stopping_the_gateway_interrupts_its_runs(shared_repository: Path, tmp_p
         gateway.stop()
         assert gateway.process.returncode in (0, -signal.SIGTERM)
         assert wait_until_gone(gateway.data_dir, 2) == []
-        assert not list((tmp_path / "data").glob("work/*"))
+        assert wait_until_removed(tmp_path / "data") == []
     with serving(tmp_path / "data", "--demo", "--backend", "local") as gateway:
         run = gateway.run(run_id)
         assert run["status"] == "interrupted"
@@ -97,7 +97,7 @@ def test_killing_the_gateway_loses_nothing_that_was_sent(
         assert whole[: len(seen)] == seen
         assert whole[-1][1:] == ("end", '{"status": "interrupted"}')
         assert [n for _, n, _ in whole].count("error") == 2
-        assert not list((tmp_path / "data").glob("work/*"))
+        assert wait_until_removed(tmp_path / "data") == []
 
 
 def test_a_run_that_waits_for_its_turn_can_be_cancelled(

@@ -43,12 +43,16 @@ def test_each_style_is_a_variation_and_every_view_shows_it(
 
 def test_a_style_that_is_not_known_starts_nothing(repository: Path, tmp_path: Path) -> None:
     words = ("run", ".", "x", *DEMO, "--data-dir", str(tmp_path / "data"))
-    for given in (("--style", "tiny"), ("--condition", "style=tiny")):
+    for given, where in (
+        (("--style", "tiny"), "--style 1: "),
+        (("--condition", "style=tiny"), "--condition 1: style: "),
+    ):
         error = error_of(*words, *given, cwd=repository, expect=2)
-        assert error.startswith(f"Invalid value for {given[0]}: style: 'tiny' is not a known style")
+        assert error.startswith(f"Invalid value for {where}'tiny' is not a known style")
         assert "smallest, test-first, thorough" in error
+        assert "style_text" not in error
     error = error_of(*words, "--condition", "max_turns=0", cwd=repository, expect=2)
-    assert "limits.max_turns: " in error
+    assert error.startswith("Invalid value for --condition 1: max_turns: ")
     assert not (tmp_path / "data" / "aideator.db").exists()
 
 
@@ -57,4 +61,7 @@ def test_styles_and_a_number_must_agree(repository: Path, tmp_path: Path) -> Non
         "run", ".", "x", *DEMO, "--data-dir", str(tmp_path / "data"), "--style", "smallest",
         "-n", "2", cwd=repository, expect=2,
     )  # fmt: skip
-    assert "there are 1 conditions" in error
+    assert error == (
+        "--variations is 2, but the number of conditions and styles is 1: make them agree, or "
+        "leave --variations out."
+    )

@@ -18,6 +18,7 @@ from aideator.protocol import AnyEvent, EndEvent, Limits, Task
 from aideator_gateway.backends.dagger.backend import DaggerBackend
 from aideator_gateway.backends.dagger.query import explain
 from aideator_gateway.backends.dagger.session import QueryError
+from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec
 from aideator_gateway.runs.model import CheckResult
 from aideator_gateway.settings import Settings
@@ -343,10 +344,11 @@ def test_a_session_is_replaced_when_idle_after_enough_runs(
     engine.play(lines={"1": [line.decode() for line in talk(1, 3)]})
     environ = {**os.environ, "_EXPERIMENTAL_DAGGER_CLI_BIN": str(engine.command)}
     environ.pop("_EXPERIMENTAL_DAGGER_RUNNER_HOST", None)
-    settings = Settings(data_dir=tmp_path / "data", base_url="http://127.0.0.1:9")
+    settings = Settings(data_dir=tmp_path, base_url="http://127.0.0.1:9")
+    work = WorkDirectory(tmp_path / "work", "gw_1")
 
     async def scene() -> list[str]:
-        backend = DaggerBackend(settings, environ, session_runs=2)
+        backend = DaggerBackend(settings, work, environ, session_runs=2)
         told = Told()
         await backend.start()
         try:
@@ -363,12 +365,13 @@ def test_a_session_is_replaced_when_idle_after_enough_runs(
                 await asyncio.sleep(0.6)
         finally:
             await backend.aclose()
+            await work.aclose()
         return told.ends
 
     assert asyncio.run(scene()) == ["completed"] * 5
     opened = sum("moduleSource" in query["query"] for query in engine.queries)
     assert opened in (2, 3)
-    assert not (tmp_path / "data" / "work").exists()
+    assert not (tmp_path / "work").exists()
 
 
 def test_a_client_that_cannot_be_started_is_a_state(tmp_path: Path, own_engine: Engine) -> None:

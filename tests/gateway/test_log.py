@@ -13,7 +13,6 @@ from aideator.protocol import Limits
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.model import NewRun
 from aideator_gateway.runs.store import Change, Entry, Store
-from aideator_gateway.settings import SettingsError
 
 REQUEST = NewRun(github_url="https://github.com/user/repo", prompt="x", variations=2)
 
@@ -126,15 +125,3 @@ def test_a_write_that_fails_is_told_and_leaves_no_gap(tmp_path: Path) -> None:
             assert [(e.position, e.type) for e in await read(log, "a")] == [(1, "text"), (2, "end")]
 
     asyncio.run(scenario())
-
-
-def test_a_database_of_another_format_is_refused_and_not_touched(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "x.db")) as other:
-        other.execute("PRAGMA user_version = 99")
-
-    async def scenario() -> None:
-        async with opened(tmp_path / "x.db"):
-            pass
-
-    with pytest.raises(SettingsError, match="format 99"):
-        asyncio.run(scenario())

@@ -120,7 +120,7 @@ def test_an_origin_as_browsers_send_it_is_taken(origin: str) -> None:
     ],
 )
 def test_a_base_url_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"--base-url: .*http://host\[:port\]\[/path\]"):
+    with pytest.raises(SettingsError, match=r"--base-url: .*http://HOST\[:PORT\]\[/PATH\]"):
         Settings.load({"base_url": url}, {})
 
 

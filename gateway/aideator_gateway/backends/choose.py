@@ -16,14 +16,17 @@ from aideator_gateway.backends.dagger.engine import (
 )
 from aideator_gateway.backends.dagger.session import DaggerSession
 from aideator_gateway.backends.local.backend import LocalBackend
+from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import Backend, BackendError
 from aideator_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 
-async def choose_backend(settings: Settings, environ: Mapping[str, str] | None = None) -> Backend:
-    """Return the backend that the settings name.
+async def choose_backend(
+    settings: Settings, work: WorkDirectory, environ: Mapping[str, str] | None = None
+) -> Backend:
+    """Return the backend that the settings name, with its runs' files in ``work``.
 
     ``auto`` takes Dagger only where an engine answers within seconds. It looks, and
     downloads, pulls and starts nothing. What it chose, and why, is in the log and in the
@@ -31,14 +34,16 @@ async def choose_backend(settings: Settings, environ: Mapping[str, str] | None =
     """
     environ = os.environ if environ is None else environ
     if settings.backend == "local":
-        return LocalBackend(settings)
+        return LocalBackend(settings, work)
     if settings.backend == "dagger":
-        return DaggerBackend(settings, environ)
+        return DaggerBackend(settings, work, environ)
     try:
         client = await _answering(settings, environ)
     except BackendError as error:
-        return LocalBackend(settings, why=f"chosen by auto: {error.message}")
-    return DaggerBackend(settings, client.environment, why="chosen by auto: an engine answers")
+        return LocalBackend(settings, work, why=f"chosen by auto: {error.message}")
+    return DaggerBackend(
+        settings, work, client.environment, why="chosen by auto: an engine answers"
+    )
 
 
 async def _answering(settings: Settings, environ: Mapping[str, str]) -> Client:

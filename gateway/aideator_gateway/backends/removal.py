@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 REMOVE_SECONDS = 600.0
 
 CLOSE_SECONDS = 3.0
-"""How long the gateway's end waits for them; what is left then is removed at the next start."""
+"""How long the gateway's end waits for them; what is left then another gateway removes."""
 
 
 class Removals:
@@ -42,6 +42,11 @@ class Removals:
                 if ended.code != 0:
                     logger.warning("%s was not removed: %s", directory, ended.said)
 
+    async def wait(self) -> None:
+        """Wait until all are gone."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
     async def aclose(self) -> None:
         """Wait until all are gone, but not for longer than ``CLOSE_SECONDS``."""
         if not self._tasks:
@@ -50,7 +55,7 @@ class Removals:
         for task in late:
             task.cancel()
         if late:
-            logger.warning("%s directories are left to be removed at the next start", len(late))
+            logger.warning("%s directories are left to be removed later", len(late))
             await asyncio.wait(late)
 
 

@@ -1,11 +1,15 @@
 """The parts of a gateway: the only place that picks implementations and joins them."""
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from aideator_gateway.backends.choose import choose_backend
-from aideator_gateway.command.datadir import DATABASE, prepare, sole_owner
+from aideator_gateway.backends.workdir import WorkDirectory
+from aideator_gateway.command.datadir import DATABASE, WORK
+from aideator_gateway.command.gateways import Gateways
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
 from aideator_gateway.http.routes import State
 from aideator_gateway.runs.life import Runs
@@ -17,27 +21,39 @@ from aideator_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+RECOVERY_SECONDS = 5.0
+"""How often to look whether another gateway has died."""
+
 
 @asynccontextmanager
-async def open_gateway(settings: Settings) -> AsyncIterator[State]:
-    """Open what requests are answered from, and close it, in the right order."""
+async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[State]:
+    """Open what requests are answered from, and close it, in the right order.
+
+    Parameters
+    ----------
+    settings
+        What it is started with; the data directory is prepared.
+    gateways
+        The gateways on the data directory, which this one has joined.
+    """
     async with AsyncExitStack() as stack:
-        prepare(settings.data_dir)
-        stack.enter_context(sole_owner(settings.data_dir))
         told = await _with_model(settings, stack)
         opened = Store(settings.data_dir / DATABASE)
         stack.push_async_callback(opened.aclose)
         await opened.open()
-        log = EventLog(opened)
+        log = EventLog(opened, gateways.me)
         log.start()
         stack.push_async_callback(log.aclose)
-        place = await choose_backend(told)
+        work = WorkDirectory(settings.data_dir / WORK, gateways.me)
+        stack.push_async_callback(work.aclose)
+        place = await choose_backend(told, work)
         await place.start()
         stack.push_async_callback(place.aclose)
         metrics = Metrics()
-        runs = Runs(told, opened, log, place, metrics)
+        runs = Runs(told, opened, log, place, metrics, gateways)
         await runs.recover()
         stack.push_async_callback(runs.aclose)
+        await stack.enter_async_context(_recovering(runs, work, gateways))
         logger.info("%s", (await place.readiness()).reason)
         yield State(runs=runs, store=opened, log=log, backend=place, metrics=metrics)
 
@@ -52,3 +68,30 @@ async def _with_model(settings: Settings, stack: AsyncExitStack) -> Settings:
     return settings.model_copy(
         update={"base_url": model.base_url, "model": MODEL, "api_key": None, "auth_token": None}
     )
+
+
+async def _recover(runs: Runs, work: WorkDirectory, gateways: Gateways) -> None:
+    """Put in order what gateways left that have died."""
+    await runs.recover()
+    await work.clear(gateways.alive)
+
+
+@asynccontextmanager
+async def _recovering(runs: Runs, work: WorkDirectory, gateways: Gateways) -> AsyncIterator[None]:
+    """Go on with it while the block runs: a gateway may die beside a long-lived one."""
+
+    async def go_on() -> None:
+        while True:
+            try:
+                await _recover(runs, work, gateways)
+            except Exception:
+                logger.exception("what another gateway left could not be put in order")
+            await asyncio.sleep(RECOVERY_SECONDS)
+
+    task = asyncio.create_task(go_on(), name="recovery")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

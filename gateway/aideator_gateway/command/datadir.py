@@ -1,18 +1,30 @@
-"""The data directory: private, owned by one gateway at a time, and telling which."""
+"""The data directory: whose it is, and the one gateway that serves it to others."""
 
+import asyncio
+import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from aideator_gateway.settings import SettingsError
+from aideator_gateway.runs.problems import StartError
 
 DATABASE = "aideator.db"
+WORK = "work"
+GATEWAYS = "gateways"
 _LOCK = "aideator.lock"
 _ADDRESS = "server.json"
+_OURS = {DATABASE, _LOCK, _ADDRESS, GATEWAYS}
+_MAY_BE_THERE = {
+    "styles",  # made by the user, who may do so first
+    "lost+found",  # in the root of a file system
+}
+_LOCK_SECONDS = 1.0
+"""How long the lock may be busy because others look whether somebody holds it."""
 
 
 @dataclass(frozen=True)
@@ -24,72 +36,127 @@ class Address:
 
 
 def prepare(path: Path) -> None:
-    """Create the directory, readable by its owner alone.
+    """Create the directory, readable by its owner alone, or see that it is ours to use.
+
+    It is if our database is in it, or nothing of others. Its mode stays as it is.
 
     Raises
     ------
-    SettingsError
-        If it cannot be created or written.
+    StartError
+        If it cannot be created or written, or is somebody else's.
     """
-    try:
+    with usable(path):
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.chmod(0o700)
-    except OSError as error:
-        raise SettingsError(
-            f"The data directory {path} cannot be used ({error.strerror}): "
-            "name another one with --data-dir."
-        ) from None
+        names = {entry.name for entry in path.iterdir()}
     if not os.access(path, os.W_OK | os.X_OK):
-        raise SettingsError(
+        raise StartError(
             f"The data directory {path} cannot be written: name another one with --data-dir."
+        )
+    others = sorted(names - _OURS - _MAY_BE_THERE)
+    if others and DATABASE not in names:
+        some = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        raise StartError(
+            f"{path} has other files in it ({some}) and is no data directory of AIdeator's: "
+            "name a new or an empty one with --data-dir."
         )
 
 
-@contextmanager
-def sole_owner(path: Path) -> Iterator[None]:
-    """Hold the directory; a second gateway on it would take the first one's runs for dead.
+@contextlib.contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Say of the system's errors in the block that the data directory cannot be used.
 
     Raises
     ------
-    SettingsError
-        If another gateway holds it.
+    StartError
+        In place of an ``OSError``.
     """
-    with (path / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(
-                f"Another gateway is using the data directory {path}: stop it, or name "
-                "another directory with --data-dir."
-            ) from None
+    try:
+        yield
+    except OSError as error:
+        raise StartError(
+            f"The data directory {path} cannot be used ({error.strerror}): "
+            "name another one with --data-dir."
+        ) from None
+
+
+@asynccontextmanager
+async def sole_server(path: Path, holder: str) -> AsyncIterator[None]:
+    """Be the one gateway that serves the directory, until the block ends.
+
+    Parameters
+    ----------
+    holder
+        Words for who serves it now, if somebody does; may be empty.
+
+    Raises
+    ------
+    StartError
+        If another gateway does.
+    """
+    with usable(path):
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while not _taken(descriptor, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"Another gateway is using the data directory {path}{holder}: stop it, or "
+                    "name another directory with --data-dir."
+                )
+            await asyncio.sleep(0.02)
         try:
             yield
         finally:
             (path / _ADDRESS).unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
 
 
 def announce(path: Path, address: Address) -> None:
-    """Write down where the directory's gateway listens, for commands on this machine."""
+    """Write down where the directory is served, for commands on this machine."""
     target = path / f"{_ADDRESS}.new"
     target.unlink(missing_ok=True)
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(asdict(address), file)
+    write_private(target, json.dumps(asdict(address)))
     # Who waits for the address must never read half of it.
     target.replace(path / _ADDRESS)
 
 
 def running_gateway(path: Path) -> Address | None:
-    """Return where the gateway that holds the directory listens, ``None`` if there is none."""
-    try:
-        with (path / _LOCK).open("r+") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return None
-    except FileNotFoundError:
+    """Return where the gateway that serves the directory listens, ``None`` if there is none."""
+    if not is_locked(path / _LOCK):
         return None
-    except BlockingIOError:
-        pass
     try:
         return Address(**json.loads((path / _ADDRESS).read_text()))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def is_served(path: Path) -> bool:
+    """Whether a gateway serves the directory, or one of an earlier version uses it."""
+    return is_locked(path / _LOCK)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that its owner alone can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        # Shared: those who look are not in each other's way.
+        return not _taken(descriptor, fcntl.LOCK_SH)
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int, kind: int) -> bool:
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        return True
+    return False

@@ -1,104 +1,141 @@
 """The gateway under uvicorn: for good, or for as long as one command takes."""
 
+import asyncio
+import logging
+import os
 import secrets
+import signal
 import socket
 import threading
-import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
 
-import uvicorn
 from pydantic import SecretStr
-from starlette.types import Message, Receive, Scope, Send
 
 from aideator_gateway.command.assembly import open_gateway
-from aideator_gateway.command.datadir import Address, announce
+from aideator_gateway.command.datadir import DATABASE, Address, announce, prepare, sole_server
+from aideator_gateway.command.fit import to_be_told
+from aideator_gateway.command.gateways import Gateways, Instance, serving
+from aideator_gateway.hosting import HostedServer, listen
 from aideator_gateway.http.app import create_app
-from aideator_gateway.settings import Settings, SettingsError
+from aideator_gateway.runs.problems import StartError
+from aideator_gateway.runs.schema import check_database
+from aideator_gateway.runs.store import PATIENCE
+from aideator_gateway.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
 
+GRACE_SECONDS = 2
+"""How long calls may still be answered at the end; streams stay open as long as a run does."""
 
-class GatewayServer(uvicorn.Server):
-    """A uvicorn server that says where it listens once it does."""
 
-    def __init__(self, settings: Settings, *, log_level: str) -> None:
-        self._settings = settings
-        self._app = create_app(settings, lambda: open_gateway(settings))
-        self.error: BaseException | None = None
-        """What kept it from starting."""
-        super().__init__(
-            uvicorn.Config(
-                self._start,
-                interface="asgi3",
-                host=settings.host,
-                port=settings.port,
-                log_level=log_level,
-                access_log=False,
-                server_header=False,
-                # Streams stay open as long as a run does; they must not hold up a shutdown.
-                timeout_graceful_shutdown=2,
-                lifespan="on",
-            )
+@asynccontextmanager
+async def hosted(
+    settings: Settings, *, serve: bool, log_level: str
+) -> AsyncIterator[tuple[HostedServer, Address]]:
+    """Open all of a gateway; give its server, which is to be run, and where it listens.
+
+    The directory is looked at and locked first, then the address is bound, then the rest is
+    opened: what another gateway holds is not touched.
+
+    Parameters
+    ----------
+    serve
+        Serve the data directory to other commands, of which there is one gateway at a time.
+    log_level
+        Least level of what the server itself logs.
+
+    Raises
+    ------
+    StartError
+        If the data directory, the database or the address cannot be used.
+    """
+    path = settings.data_dir
+    async with AsyncExitStack() as stack:
+        prepare(path)
+        await asyncio.to_thread(check_database, path / DATABASE, PATIENCE)
+        if serve:
+            await stack.enter_async_context(sole_server(path, _holder(settings)))
+        listener = stack.enter_context(_bound(settings))
+        token = settings.token.get_secret_value() if settings.token else None
+        address = Address(_url(settings.host, listener), token)
+        instance = Instance(address.url, token, serve, to_be_told(settings))
+        gateways = Gateways(path, instance)
+        stack.enter_context(gateways.joined())
+        state = await stack.enter_async_context(open_gateway(settings, gateways))
+        if serve:
+            announce(path, address)
+        server = HostedServer(
+            create_app(settings, state),
+            listener,
+            grace_seconds=GRACE_SECONDS,
+            log_level=log_level,
+            # Streams are to hear how their runs ended.
+            before_close=state["runs"].aclose,
         )
+        yield server, address
 
-    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass calls on; a setting that cannot be used is kept, and is no traceback."""
-        if scope["type"] != "lifespan":
-            await self._app(scope, receive, send)
-            return
-        held: list[Message] = []
 
-        async def hold(message: Message) -> None:
-            # Starlette says what failed before it raises it; only then it is known what it is.
-            if message["type"] == "lifespan.startup.failed":
-                held.append(message)
-            else:
-                await send(message)
+def _bound(settings: Settings) -> socket.socket:
+    try:
+        return listen(settings.host, settings.port)
+    except OSError as error:
+        # Python's own words repeat the address.
+        said = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise StartError(
+            f"Cannot listen on {settings.host} port {settings.port} ({said}): "
+            "stop what uses it, or name another with --port (0 takes a free one)."
+        ) from None
 
-        try:
-            await self._app(scope, receive, hold)
-        except SettingsError as error:
-            self.error = error
-            await send({"type": "lifespan.startup.failed", "message": ""})
-        except BaseException as error:
-            self.error = error
-            for message in held:
-                await send(message)
+
+def _url(host: str, listener: socket.socket) -> str:
+    """Return the address that commands on this machine call."""
+    port = listener.getsockname()[1]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not bound here
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _holder(settings: Settings) -> str:
+    found = serving(settings.data_dir)
+    return f" (process {found.pid}, {found.url})" if found else ""
+
+
+async def serve(settings: Settings) -> int | None:
+    """Serve until SIGINT or SIGTERM, and return which; also while it is being opened.
+
+    Raises
+    ------
+    StartError
+        If it cannot start.
+    """
+    opening = asyncio.current_task()
+    server: HostedServer | None = None
+    told: list[int] = []
+
+    def end(number: signal.Signals) -> None:
+        told.append(number)
+        if server is not None:
+            server.handle_exit(number, None)
+        elif opening is not None:
+            opening.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end, number)
+    try:
+        async with hosted(settings, serve=True, log_level="info") as (server, address):
+            if settings.demo:
+                logger.info("the model is a scripted demo, not an LLM: it costs nothing")
+            logger.info("listening on %s", address.url)
+            await server.serve()
+    except asyncio.CancelledError:
+        if not told:
             raise
-
-    @property
-    def url(self) -> str:
-        """Address of the server; known once started."""
-        port = self.servers[0].sockets[0].getsockname()[1]
-        host = self._settings.host
-        if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            host = "127.0.0.1"
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and write down the address for commands on this machine."""
-        await super().startup(sockets)
-        if self.started:
-            token = self._settings.token
-            announce(
-                self._settings.data_dir,
-                Address(self.url, token.get_secret_value() if token else None),
-            )
-
-
-def check_port(settings: Settings) -> None:
-    """Raise ``SettingsError`` if the address cannot be listened on."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((settings.host, settings.port))
-        except OSError as error:
-            raise SettingsError(
-                f"Cannot listen on {settings.host} port {settings.port} ({error.strerror}): "
-                "stop what uses it, or name another with --port (0 takes a free one)."
-            ) from None
+    return told[0] if told else None
 
 
 class EmbeddedGateway:
@@ -108,46 +145,50 @@ class EmbeddedGateway:
     """
 
     def __init__(self, settings: Settings) -> None:
-        settings = settings.model_copy(
+        self._settings = settings.model_copy(
             update={
                 "host": "127.0.0.1",
                 "port": 0,
                 "token": SecretStr(secrets.token_urlsafe(24)),
             }
         )
-        assert settings.token is not None  # noqa: S101 - set in the line above
-        self._token = settings.token.get_secret_value()
-        self._server = GatewayServer(settings, log_level="critical")
+        self._opened: tuple[HostedServer, Address] | None = None
+        self._error: BaseException | None = None
+        self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gateway", daemon=True)
 
     def _run(self) -> None:
         try:
-            self._server.run()
+            asyncio.run(self._serve())
         except BaseException as error:  # noqa: BLE001 - told to the thread that waits
-            # What kept the app from starting says more than the server's exit after it.
-            self._server.error = self._server.error or error
+            self._error = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        async with hosted(self._settings, serve=False, log_level="critical") as self._opened:
+            self._ready.set()
+            await self._opened[0].serve()
 
     @property
     def address(self) -> Address:
-        """Where it can be called."""
-        return Address(self._server.url, self._token)
+        """Where it can be called; known once started."""
+        assert self._opened is not None  # noqa: S101 - what the docstring says
+        return self._opened[1]
 
     def __enter__(self) -> Self:
         self._thread.start()
-        deadline = time.monotonic() + START_SECONDS
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                raise self._failure()
-            time.sleep(0.02)
+        if not self._ready.wait(START_SECONDS) or self._error is not None:
+            raise self._failure()
         return self
 
-    def _failure(self) -> SettingsError:
-        error = self._server.error
-        if isinstance(error, SettingsError):
+    def _failure(self) -> StartError:
+        error = self._error
+        if isinstance(error, StartError):
             return error
         if error is None:
-            return SettingsError(f"The gateway did not start within {START_SECONDS:.0f} s.")
-        return SettingsError(f"The gateway did not start: {type(error).__name__}: {error}")
+            return StartError(f"The gateway did not start within {START_SECONDS:.0f} s.")
+        return StartError(f"The gateway did not start: {type(error).__name__}: {error}")
 
     def __exit__(
         self,
@@ -155,5 +196,6 @@ class EmbeddedGateway:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.should_exit = True
+        if self._opened is not None:
+            self._opened[0].should_exit = True
         self._thread.join(timeout=30)

@@ -1,8 +1,5 @@
 """The HTTP API as an application: routes, errors and who may call."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
@@ -14,22 +11,20 @@ from aideator_gateway.http.routes import ROUTES, State
 from aideator_gateway.settings import Settings
 
 
-def create_app(
-    settings: Settings, opened: Callable[[], AbstractAsyncContextManager[State]]
-) -> ASGIApp:
+def create_app(settings: Settings, state: State) -> ASGIApp:
     """Return the gateway as an ASGI application.
 
     Parameters
     ----------
     settings
         Who may call.
-    opened
-        Opens what requests are answered from, for as long as the application is served.
+    state
+        What requests are answered from, opened for as long as the application is served.
     """
     app = Starlette(
         routes=ROUTES,
-        lifespan=lambda _: opened(),
         exception_handlers=HANDLERS,
         middleware=[Middleware(Guard, settings=settings)],
     )
+    app.state.gateway = state
     return Pages(app, settings.allow_origin) if settings.allow_origin else app

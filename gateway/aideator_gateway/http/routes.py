@@ -37,7 +37,7 @@ MAX_PAGE = 200
 
 
 class State(TypedDict):
-    """What the lifespan hands to every request."""
+    """What requests are answered from."""
 
     runs: Runs
     store: Store
@@ -47,14 +47,8 @@ class State(TypedDict):
 
 
 def _state(request: Request) -> State:
-    state: Any = request.state
-    return State(
-        runs=state.runs,
-        store=state.store,
-        log=state.log,
-        backend=state.backend,
-        metrics=state.metrics,
-    )
+    state: State = request.app.state.gateway
+    return state
 
 
 def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -19,10 +19,11 @@ from aideator_gateway.runs.backend import Backend, BackendError, RunSpec
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.model import NewRun, Run, Variation
+from aideator_gateway.runs.owners import Owners
 from aideator_gateway.runs.problems import Problem, invalid_field
 from aideator_gateway.runs.recorder import Outcome, Recorder, cancelled, failed, interrupted
 from aideator_gateway.runs.repository import check_ref, check_url
-from aideator_gateway.runs.store import Store
+from aideator_gateway.runs.store import KeyTakenError, Store
 from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
 
@@ -42,6 +43,8 @@ class Runs:
         Where variations run.
     metrics
         Counts how they went.
+    owners
+        This gateway, and the others that work on the same database.
     """
 
     def __init__(
@@ -51,29 +54,34 @@ class Runs:
         log: EventLog,
         backend: Backend,
         metrics: Metrics,
+        owners: Owners,
     ) -> None:
         self._settings = settings
         self._store = store
         self._log = log
         self._backend = backend
         self._metrics = metrics
+        self._owners = owners
         self._active: dict[str, _ActiveRun] = {}
-        self._keys = asyncio.Lock()
         self._slots = asyncio.Semaphore(settings.max_concurrent_runs)
         self.styles = Styles(settings.styles_dir)
         """The styles that conditions may name; read anew for each run."""
 
     async def recover(self) -> None:
-        """End what an earlier gateway on the same database left unfinished."""
-        for run in await self._store.unfinished():
-            logger.warning("run %s was interrupted by the end of an earlier gateway", run.run_id)
-            recorder = Recorder(self._log, run, self._metrics)
-            recorder.seqs = {
-                v.variation_id: await self._last_seq(run.run_id, v.variation_id)
-                for v in run.variations
-            }
-            await recorder.settle(interrupted)
-            await recorder.end()
+        """End what gateways on the same database left unfinished that have died."""
+        async with self._owners.dead(await self._store.unfinished_owners()) as dead:
+            for run in await self._store.unfinished(dead):
+                await self._interrupt(run)
+
+    async def _interrupt(self, run: Run) -> None:
+        logger.warning("run %s was interrupted by the end of its gateway", run.run_id)
+        recorder = Recorder(self._log, run, self._metrics)
+        recorder.seqs = {
+            v.variation_id: await self._last_seq(run.run_id, v.variation_id) for v in run.variations
+        }
+        await recorder.settle(interrupted)
+        await recorder.end()
+        self._log.forget(run.run_id)
 
     async def _last_seq(self, run_id: str, variation_id: int) -> int:
         entries = await self._store.transcript(run_id, variation_id)
@@ -107,18 +115,26 @@ class Runs:
         if key is None:
             return await self._create(request), True
         digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
-        # The gateway is alone on its database, so a lock in this process is enough.
-        async with self._keys:
-            if known := await self._store.run_of_key(key):
-                run_id, known_digest = known
-                if known_digest != digest:
-                    raise Problem(
-                        "idempotency_conflict",
-                        f"This Idempotency-Key started {run_id} with another body; "
-                        "use a new key for a new request.",
-                    )
-                return await self.get(run_id), False
-            return await self._create(request, key, digest), True
+        while True:
+            if run := await self._run_of_key(key, digest):
+                return run, False
+            try:
+                return await self._create(request, key, digest), True
+            except KeyTakenError:
+                continue  # the same request came in twice at once, here or in another gateway
+
+    async def _run_of_key(self, key: str, digest: str) -> Run | None:
+        known = await self._store.run_of_key(key)
+        if known is None:
+            return None
+        run_id, known_digest = known
+        if known_digest != digest:
+            raise Problem(
+                "idempotency_conflict",
+                f"This Idempotency-Key started {run_id} with another body; "
+                "use a new key for a new request.",
+            )
+        return await self.get(run_id)
 
     async def _create(
         self, request: NewRun, key: str | None = None, digest: str | None = None
@@ -142,6 +158,7 @@ class Runs:
             scripted=self._settings.scripted,
             key=key,
             digest=digest,
+            owner=self._owners.me,
         )
         stop = asyncio.Event()
         task = asyncio.create_task(self._drive(run, stop), name=run.run_id)
@@ -214,11 +231,18 @@ class Runs:
 
     async def cancel(self, run_id: str) -> Run:
         """Tell a run to stop and wait until it has; one that has ended stays as it is."""
-        await self.get(run_id)
+        run = await self.get(run_id)
         if active := self._active.get(run_id):
             active.stop.set()
             await asyncio.wait([active.task])
+        elif not run.status.ended:
+            await self._cancel_elsewhere(run_id)
         return await self.get(run_id)
+
+    async def _cancel_elsewhere(self, run_id: str) -> None:
+        owner = await self._store.owner(run_id)
+        if owner != self._owners.me and not await self._owners.cancel(owner, run_id):
+            await self.recover()
 
     async def delete(self, run_id: str) -> None:
         """Remove a run that has ended, with its log and its patches.

@@ -6,6 +6,7 @@ client has been sent is on disk.
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ PAGE = 500
 
 GROUP = 1000
 """Most entries in one commit."""
+
+POLL_SECONDS = 0.25
+"""How often to look for what another gateway has written."""
 
 
 @dataclass
@@ -35,10 +39,13 @@ class EventLog:
     ----------
     store
         Where entries are kept.
+    owner
+        Id of the gateway that this is the log of. The runs of others can be read, too.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, owner: str | None = None) -> None:
         self._store = store
+        self._owner = owner
         self._queue: asyncio.Queue[_Write] = asyncio.Queue(maxsize=2 * GROUP)
         self._positions: dict[str, int] = {}
         self._bells: dict[str, set[asyncio.Event]] = {}
@@ -142,6 +149,8 @@ class EventLog:
         Ends with the run's ``end`` entry, or when the run is deleted. Every reader reads from
         the database at its own pace, so a slow one holds up nobody and misses nothing.
         """
+        # Nobody rings here for what another process writes.
+        own = await self._store.owner(run_id) == self._owner
         bell = asyncio.Event()
         self._bells.setdefault(run_id, set()).add(bell)
         try:
@@ -156,7 +165,9 @@ class EventLog:
                 elif not await self._store.exists(run_id):
                     return
                 else:
-                    await bell.wait()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(None if own else POLL_SECONDS):
+                            await bell.wait()
         finally:
             self._bells[run_id].discard(bell)
             if not self._bells[run_id]:

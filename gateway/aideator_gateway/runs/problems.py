@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from pydantic import BaseModel
 
 
+class StartError(Exception):
+    """A gateway cannot start; the text is for the person who started it: cause and remedy."""
+
+
 class FieldError(BaseModel):
     """What is wrong with one field of a request, and how to put it right."""
 

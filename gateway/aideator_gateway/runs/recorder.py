@@ -150,7 +150,7 @@ def _columns(event: AnyEvent) -> dict[str, object]:
             return {"status": Status.RUNNING}
         case UsageEvent():
             return {"usage": event.total.model_dump(), "turns": event.turn}
-        case PatchEvent():
+        case PatchEvent() if not event.withheld:
             return {
                 "patch_stat": event.model_dump(
                     include={"bytes", "files", "insertions", "deletions", "truncated"}

@@ -1,30 +1,38 @@
 """Runs, their variations, event logs and selections in one SQLite file.
 
 The database is the only thing that knows how a run stands: what a client may see is
-committed here first (``append``), then published. There is one writer, ``log.EventLog``;
-reads run beside it (WAL).
+committed here first (``append``), then published. Each gateway has one writer of events,
+``log.EventLog``; reads, and the writers of other gateways, run beside it (WAL).
 """
 
+import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, func, insert, tuple_, update
+from sqlalchemy import Connection, event, func, insert, tuple_, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 
 from aideator.protocol import Condition, Limits, Status
 from aideator_gateway.runs.model import NewRun, Run, Selection, Variation
+from aideator_gateway.runs.schema import open_database
 from aideator_gateway.runs.tables import EventRow, RunRow, SelectionRow, VariationRow
-from aideator_gateway.settings import SettingsError
 
-SCHEMA = 2
-"""Format of the database; a change of the tables that older files lack counts it up."""
+PATIENCE = 10.0
+"""How long to wait for the locks of others, in seconds."""
+
+_UNFINISHED = (Status.PENDING, Status.RUNNING)
+
+
+class KeyTakenError(Exception):
+    """A run was started under this Idempotency-Key before."""
 
 
 @dataclass(frozen=True)
@@ -56,30 +64,32 @@ class Store:
     ----------
     path
         The SQLite file; it is created, with its tables, by ``open``.
+    patience
+        How long to wait for the locks of others, in seconds.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-        self._session = async_sessionmaker(self._engine, expire_on_commit=False)
+    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
+        self._path = path
+        self._patience = patience
+        self._engine = create_async_engine(
+            f"sqlite+aiosqlite:///{path}", connect_args={"timeout": patience}
+        )
         event.listen(self._engine.sync_engine, "connect", _configure)
+        event.listen(self._engine.sync_engine, "begin", _begin)
+        self._session = async_sessionmaker(self._engine, expire_on_commit=False)
+        self._writing = async_sessionmaker(
+            self._engine.execution_options(**{_WRITES: True}), expire_on_commit=False
+        )
 
     async def open(self) -> None:
-        """Create what is missing.
+        """Make the file, or bring it up to date.
 
         Raises
         ------
-        SettingsError
-            If the file was made by a version of AIdeator that this one cannot read.
+        StartError
+            If it is not AIdeator's, or cannot be used; then it is as it was.
         """
-        async with self._engine.begin() as connection:
-            found = (await connection.exec_driver_sql("PRAGMA user_version")).scalar_one()
-            if found not in (0, SCHEMA):
-                raise SettingsError(
-                    f"The database has format {found}, this version reads {SCHEMA}: use the "
-                    "version of AIdeator that made it, or name another --data-dir."
-                )
-            await connection.run_sync(SQLModel.metadata.create_all)
-            await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+        await asyncio.to_thread(open_database, self._path, self._patience)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -87,7 +97,7 @@ class Store:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncSession]:
-        async with self._session() as session, session.begin():
+        async with self._writing() as session, session.begin():
             yield session
 
     async def create_run(
@@ -100,10 +110,17 @@ class Store:
         scripted: bool,
         key: str | None = None,
         digest: str | None = None,
+        owner: str | None = None,
     ) -> Run:
         """Write a new run, pending, with its variations.
 
-        ``key`` is the client's Idempotency-Key, ``digest`` tells requests apart.
+        ``key`` is the client's Idempotency-Key, ``digest`` tells requests apart, ``owner`` is
+        the gateway that works on it.
+
+        Raises
+        ------
+        KeyTakenError
+            If there is a run under the key already.
         """
         run = RunRow(
             run_id=run_id,
@@ -118,6 +135,7 @@ class Store:
             check=request.check,
             idempotency_key=key,
             request_digest=digest,
+            owner=owner,
         )
         variations = [
             VariationRow(
@@ -130,7 +148,12 @@ class Store:
         ]
         async with self._transaction() as session:
             session.add(run)
-            await session.flush()
+            try:
+                await session.flush()
+            except IntegrityError as error:
+                if "idempotency_key" not in str(error.orig):
+                    raise
+                raise KeyTakenError(key) from error
             session.add_all(variations)
         return _to_run(run, variations, [])
 
@@ -206,9 +229,22 @@ class Store:
         async with self._session() as session:
             return await session.get(RunRow, run_id) is not None
 
-    async def unfinished(self) -> list[Run]:
-        """Return the runs that have not ended."""
-        query = select(RunRow).where(col(RunRow.status).in_((Status.PENDING, Status.RUNNING)))
+    async def owner(self, run_id: str) -> str | None:
+        """Return the id of the gateway that a run belongs to, ``None`` if that is not known."""
+        async with self._session() as session:
+            return await session.scalar(select(RunRow.owner).where(col(RunRow.run_id) == run_id))
+
+    async def unfinished_owners(self) -> set[str | None]:
+        """Return the gateways that runs belong to which have not ended."""
+        query = select(RunRow.owner).where(col(RunRow.status).in_(_UNFINISHED)).distinct()
+        async with self._session() as session:
+            return set(await session.scalars(query))
+
+    async def unfinished(self, owners: Collection[str | None]) -> list[Run]:
+        """Return the runs of these gateways that have not ended."""
+        # NULL is in no list.
+        owned = func.coalesce(RunRow.owner, "").in_([owner or "" for owner in owners])
+        query = select(RunRow).where(col(RunRow.status).in_(_UNFINISHED), owned)
         async with self._session() as session:
             return await self._with_parts(session, (await session.scalars(query)).all())
 
@@ -267,16 +303,26 @@ class Store:
             return await session.scalar(query) or 0
 
 
+_WRITES = "aideator_writes"
+"""Option of the connections that write."""
+
+
 def _configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     del record
+    # Else Python begins transactions by itself, and only where it sees something written.
+    connection.isolation_level = None
     cursor = connection.cursor()
-    # With WAL, readers and the writer do not wait for each other; NORMAL survives a crash
-    # of the process, which is what the log promises.
-    cursor.execute("PRAGMA journal_mode = WAL")
+    # NORMAL survives a crash of the process, which is what the log promises.
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # What reads first and then writes would fail if another gateway wrote in between; asked for
+    # at once, the lock is waited for.
+    if connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _to_run(

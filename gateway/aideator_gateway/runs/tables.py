@@ -46,6 +46,7 @@ class RunRow(SQLModel, table=True):
     check: str | None = None
     idempotency_key: str | None = Field(default=None, unique=True)
     request_digest: str | None = None
+    owner: str | None = None
     code: str | None = None
     message: str | None = None
 

@@ -3,32 +3,25 @@
 import argparse
 import gc
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import MutableMapping
 from pathlib import Path
-from types import FrameType
 
 from aideator.agent.emitter import Emitter
 from aideator.agent.report import Report
+from aideator.agent.stop import Stop, hold_signals
 from aideator.agent.textview import TextView
 
 _SECRETS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
-
-
-class _StoppedEarly(BaseException):
-    """SIGTERM came before there was anything to stop."""
 
 
 def main() -> int:
     """Run one attempt; the exit code is 0 whenever the attempt's ending could be told."""
     started = time.monotonic()
     secrets = _taken(os.environ)
-    # Held until the first event is whole: on stdout and in the transcript alike.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    signal.signal(signal.SIGTERM, _stop_early)
+    # Nothing is heard until the first event is whole: on stdout and in the transcript alike.
+    hold_signals()
     arguments = _parser().parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     emitter = Emitter(
@@ -37,24 +30,19 @@ def main() -> int:
         attempt=int(os.environ.get("AIDEATOR_ATTEMPT") or 1),
         output=arguments.output,
         view=None if arguments.events == "json" else TextView(),
-        secrets=secrets.values(),
     )
     report = Report(emitter, arguments.output, started)
-    try:
-        emitter.status("starting", "The agent starts.")
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        if arguments.watch_stdin:
-            threading.Thread(target=_end_with_parent, daemon=True).start()
-        # Imports make objects by the hundred thousand, and no garbage: to look for it among
-        # them costs a fifth of the second or two that this takes.
-        gc.disable()
-        from aideator.agent.start import start  # noqa: PLC0415
+    emitter.status("starting", "The agent starts.")
+    stop = Stop(lambda: _leave(report))
+    stop.listen(stdin=arguments.watch_stdin)
+    # Imports make objects by the hundred thousand, and no garbage: to look for it among
+    # them costs a fifth of the second or two that this takes.
+    gc.disable()
+    from aideator.agent.start import start  # noqa: PLC0415
 
-        gc.freeze()
-        gc.enable()
-        start(arguments, secrets, emitter, report)
-    except _StoppedEarly:
-        report.cancelled()
+    gc.freeze()
+    gc.enable()
+    start(arguments, secrets, emitter, report, stop)
     return 0
 
 
@@ -80,15 +68,10 @@ def _taken(environment: MutableMapping[str, str]) -> dict[str, str]:
     return {name: settings[name] for name in _SECRETS if settings.get(name)}
 
 
-def _stop_early(_signal: int, _frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Once is enough.
-    raise _StoppedEarly
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 65536):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
+def _leave(report: Report) -> None:
+    """End before there is anything to stop, without a wait for the main thread's imports."""
+    report.cancelled()
+    os._exit(0)
 
 
 if __name__ == "__main__":

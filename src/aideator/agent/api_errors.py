@@ -89,7 +89,13 @@ def from_response(status: int, headers: Mapping[str, str], body: object) -> Mode
         code = ErrorCode.API_ERROR if server_fault else ErrorCode.INVALID_REQUEST
     if status >= 500 and kind == "overloaded_error":
         code = ErrorCode.OVERLOADED
-    return ModelFailure(_credit(code, kind, message), message, _seconds(headers))
+    return ModelFailure(
+        _credit(code, kind, message),
+        message,
+        _seconds(headers),
+        # Not implemented; nor is this version of HTTP.
+        final=status in (501, 505),
+    )
 
 
 def from_stream(body: object) -> ModelFailure:

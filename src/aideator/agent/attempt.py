@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import errno
 import shutil
-import signal
+import sys
 import tempfile
 import traceback
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from aideator.agent.emitter import Emitter
 from aideator.agent.endings import Cancelled, Completed, Ending, Failed
 from aideator.agent.git import Git, GitError
 from aideator.agent.loop import Loop
-from aideator.agent.model import Model, connect
+from aideator.agent.model import Model, check_access, connect
 from aideator.agent.patch import Patch, Patcher
 from aideator.agent.report import Report
+from aideator.agent.stop import Stop, nothing
 from aideator.agent.timing import Timing
 from aideator.agent.tools import Tools
 from aideator.agent.tools.base import prompt as read_prompt
@@ -27,7 +29,13 @@ from aideator.agent.workspace import ROOT, Workspace
 from aideator.protocol.errors import ErrorCode
 from aideator.protocol.events import MAX_PATCH_BYTES
 from aideator.protocol.outcomes import StopReason
+from aideator.protocol.secrets import Secrets
 from aideator.protocol.task import DEFAULT_MODEL, Condition, Task
+
+_WITHHELD = "The patch holds the API key. It is withheld; the rest of the attempt is kept."
+
+_MAX_PATHS = 20
+"""Most paths that one event names. A path has up to 4 KiB, and readers cut long texts."""
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -40,6 +48,7 @@ class Place:
     git_dir: Path
     api_key: str | None = field(repr=False)
     auth_token: str | None = field(repr=False)
+    secrets: Secrets = field(repr=False)
     headers: dict[str, str]
 
 
@@ -47,13 +56,20 @@ class Attempt:
     """One run of one variation."""
 
     def __init__(
-        self, task: Task, place: Place, emitter: Emitter, timing: Timing, report: Report
+        self,
+        task: Task,
+        place: Place,
+        emitter: Emitter,
+        timing: Timing,
+        report: Report,
+        stop: Stop,
     ) -> None:
         self._task = task
         self._place = place
         self._emitter = emitter
         self._timing = timing
         self._report = report
+        self._stop = stop
         # A share of a run is a variation's own by now; what is left is all for this one.
         self._budget = Budget(task.limits.for_one_of(1))
         self._loop: Loop | None = None
@@ -64,15 +80,24 @@ class Attempt:
         """Do all of it; the last event written is the ending."""
         with tempfile.TemporaryDirectory(prefix="aideator-") as scratch:
             work = asyncio.create_task(self._work(Path(scratch)))
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+            loop = asyncio.get_running_loop()
+            self._stop.becomes(lambda: loop.call_soon_threadsafe(work.cancel))
             ending = await self._ending_of(work)
+            # What comes now comes too late to change the ending, and the loop soon ends.
+            self._stop.becomes(nothing)
             patch = None
             try:
                 patch = await self._patch()
             except GitError as error:
+                text = f"The patch could not be taken: {error}"
+                self._tell("notice", text)
+                self._tell_left_out(self._workspace.written if self._workspace else ())
                 if isinstance(ending, Completed):
-                    text = f"The patch could not be taken: {error}"
                     ending = Failed(ErrorCode.SANDBOX_FAILED, text)
+            if patch is not None and patch.holds_secret:
+                self._tell("notice", _WITHHELD)
+                if isinstance(ending, Completed):
+                    ending = Failed(ErrorCode.SECRET_IN_PATCH, _WITHHELD)
         self._end(ending, patch)
 
     async def _ending_of(self, work: "asyncio.Task[None]") -> Ending:
@@ -99,22 +124,22 @@ class Attempt:
         raise AssertionError("the loop ends by raising")
 
     def _crashed(self, error: Exception) -> Failed:
-        traceback.print_exception(error)
+        # A harness keeps what is written there.
+        sys.stderr.write(self._emitter.hide("".join(traceback.format_exception(error))))
         return Failed(ErrorCode.AGENT_CRASHED, f"{type(error).__name__}: {error}")
 
     async def _work(self, scratch: Path) -> None:
         task, condition = self._task, self._task.condition
         name = condition.model or DEFAULT_MODEL
         settings = capabilities.settings(name, condition)
-        if self._place.api_key is None and self._place.auth_token is None and not task.base_url:
-            raise Failed(ErrorCode.MISSING_API_KEY, "There is no API key for the model.")
+        check_access(task.base_url, self._place.api_key, self._place.auth_token)
         if shutil.which("git") is None:
             raise Failed(ErrorCode.GIT_MISSING, "There is no git in the sandbox.")
         workspace = self._workspace = Workspace(self._place.workspace)
         git = Git(self._place.git_dir, workspace.root, scratch)
-        patcher = self._patcher = Patcher(git, MAX_PATCH_BYTES)
+        self._patcher = Patcher(git, MAX_PATCH_BYTES, self._place.secrets)
         # The model takes a second to answer, and a large tree as long to be read.
-        ready = asyncio.create_task(patcher.start())
+        ready = asyncio.create_task(self._read(self._patcher, workspace))
         tools = Tools(git, workspace, task.editor_tool, ready)
         try:
             async with connect(
@@ -142,15 +167,28 @@ class Attempt:
             # Its failure, if any, has been met by the first tool call or is no longer of interest.
             await asyncio.gather(ready, return_exceptions=True)
 
+    async def _read(self, patcher: Patcher, workspace: Workspace) -> None:
+        await patcher.start()
+        workspace.submodules = patcher.submodules
+
     async def _patch(self) -> Patch:
         if self._patcher is None or self._workspace is None:
             return Patch()
         patch = await self._patcher.finish(self._workspace.written)
         if self._patcher.unreadable:
             text = f"Not everything could be read for the patch: {self._patcher.unreadable}"
-            with contextlib.suppress(OSError):
-                self._emitter.status("notice", text)
+            self._tell("notice", text)
+        self._tell_left_out(patch.left_out)
         return patch
+
+    def _tell_left_out(self, paths: Iterable[str]) -> None:
+        for group in _groups(sorted(paths)):
+            text = f"Written, but not in the patch: {', '.join(group)}."
+            self._tell("left_out", text, paths=group)
+
+    def _tell(self, state: str, message: str, **fields: object) -> None:
+        with contextlib.suppress(OSError):
+            self._emitter.status(state, message, **fields)
 
     def _end(self, ending: Ending, patch: Patch | None) -> None:
         try:
@@ -162,6 +200,7 @@ class Attempt:
                     insertions=patch.insertions,
                     deletions=patch.deletions,
                     truncated=patch.too_long,
+                    withheld=patch.holds_secret,
                 )
         except OSError as error:
             if isinstance(ending, Completed):
@@ -179,6 +218,10 @@ class Attempt:
             case _:
                 code = ErrorCode.CANCELLED.value
                 self._report.ending("cancelled", **spent, code=code, message="Cancelled.")
+
+
+def _groups(paths: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (paths[start : start + _MAX_PATHS] for start in range(0, len(paths), _MAX_PATHS))
 
 
 def _system(condition: Condition) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ Standard library only: the first line goes out before anything heavy is imported
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +32,6 @@ class Emitter:
         How ``stdout`` shows events; ``None`` prints the JSON lines themselves.
     stdout
         File descriptor of whoever listens.
-    secrets
-        Literals that must never get out; each is replaced by ``***`` wherever it stands.
     """
 
     def __init__(
@@ -45,11 +43,11 @@ class Emitter:
         output: Path | None,
         view: View | None = None,
         stdout: int = 1,
-        secrets: Iterable[str] = (),
     ) -> None:
         self._envelope = {"aideator": 1, "run": run, "variation": variation, "attempt": attempt}
         self._view = view
-        self._secrets = [secret for secret in secrets if secret]
+        self.hide: Callable[[str], str] = str
+        """Takes secrets out of a text; set once there is something to say that may hold one."""
         self._seq = 0
         self.last: dict[str, Any] = {}
         """The last event written."""
@@ -63,7 +61,9 @@ class Emitter:
             )
 
     def emit(self, type_: str, **fields: object) -> None:
-        """Write one event.
+        """Write one event, with secrets taken out of every text but a patch.
+
+        A patch is encoded, and would no longer be one; it has been looked through before.
 
         Raises
         ------
@@ -72,12 +72,14 @@ class Emitter:
             stdout by then, and later events go to stdout alone.
         """
         self._seq += 1
+        if type_ != "patch":
+            fields = {name: self._hidden(value) for name, value in fields.items()}
         event = {
             **self._envelope,
             "seq": self._seq,
             "time": round(time.time(), 6),
             "type": type_,
-            **{name: self._scrubbed(value) for name, value in fields.items()},
+            **fields,
         }
         line = _encode(event)
         if len(line) > MAX_LINE_BYTES:
@@ -92,9 +94,9 @@ class Emitter:
                 self.close()
                 raise
 
-    def status(self, state: str, message: str = "") -> None:
+    def status(self, state: str, message: str = "", **fields: object) -> None:
         """Write a ``status`` event; ``state`` is one of the protocol's words."""
-        self.emit("status", state=state, message=message)
+        self.emit("status", state=state, message=message, **fields)
 
     def close(self) -> None:
         """Close the transcript."""
@@ -111,15 +113,13 @@ class Emitter:
             # Nobody listens any more; the transcript still does.
             self._stdout = None
 
-    def _scrubbed(self, value: object) -> Any:
+    def _hidden(self, value: object) -> Any:
         if isinstance(value, str):
-            for secret in self._secrets:
-                value = value.replace(secret, "***")
-            return value
+            return self.hide(value)
         if isinstance(value, dict):
-            return {self._scrubbed(key): self._scrubbed(item) for key, item in value.items()}
+            return {self._hidden(key): self._hidden(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._scrubbed(item) for item in value]
+            return [self._hidden(item) for item in value]
         return value
 
 

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+import ssl
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import anthropic
@@ -17,11 +18,33 @@ from aideator.agent.endings import Failed
 from aideator.agent.message import BrokenStreamError, Message, MessageBuilder
 from aideator.agent.prices import Prices
 from aideator.agent.timing import Timing
+from aideator.protocol.addresses import SERVER_FORM, is_server, shown
 from aideator.protocol.errors import ErrorCode
 
 API_URL = "https://api.anthropic.com"
 
 _EPHEMERAL = {"type": "ephemeral"}
+
+
+def check_access(base_url: str | None, api_key: str | None, auth_token: str | None) -> None:
+    """Look for what would fail however often it is tried, before anything is.
+
+    Raises
+    ------
+    Failed
+        There is no key where one is needed, or the address or a key cannot be used.
+    """
+    if not base_url and api_key is None and auth_token is None:
+        raise Failed(ErrorCode.MISSING_API_KEY, "There is no API key for the model.")
+    if base_url and not is_server(base_url):
+        text = (
+            f"{shown(base_url)!r:.200} is no address of a model's server; it must be {SERVER_FORM}."
+        )
+        raise Failed(ErrorCode.INVALID_REQUEST, text)
+    for key in (api_key, auth_token):
+        if key and not (key.isascii() and key.isprintable() and key == key.strip()):
+            text = "The API key has white space around it, or characters that cannot be sent."
+            raise Failed(ErrorCode.AUTHENTICATION_FAILED, text)
 
 
 def connect(
@@ -173,9 +196,14 @@ class Model:
             return ModelFailure(ErrorCode.STREAM_STALLED, text)
         if begun:
             return ModelFailure(ErrorCode.STREAM_BROKEN, f"The response broke off: {what}.")
-        where = self._client.base_url
+        if isinstance(cause, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
+            text = f"The request cannot be sent: {what}."
+            return ModelFailure(ErrorCode.INVALID_REQUEST, text)
+        where = shown(str(self._client.base_url))
         text = f"The model's server at {where} could not be reached: {what}."
-        return ModelFailure(ErrorCode.CONNECTION_FAILED, text)
+        # Who it is does not change from one try to the next.
+        final = any(isinstance(e, ssl.SSLCertVerificationError) for e in _causes(error))
+        return ModelFailure(ErrorCode.CONNECTION_FAILED, text, final=final)
 
     def _count(self, builder: MessageBuilder, place: dict[str, int]) -> None:
         usage = builder.usage
@@ -191,6 +219,13 @@ class Model:
             usage=usage.model_dump(),
             total=self._budget.total.model_dump(),
         )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        found = found.__cause__ or found.__context__
 
 
 def _cached(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

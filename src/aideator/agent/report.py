@@ -38,6 +38,7 @@ class Report:
         insertions: int = 0,
         deletions: int = 0,
         truncated: bool = False,
+        withheld: bool = False,
     ) -> None:
         """Hand over the patch, empty unless given.
 
@@ -54,8 +55,9 @@ class Report:
             insertions=insertions,
             deletions=deletions,
             truncated=truncated,
+            withheld=withheld,
         )
-        if not truncated:
+        if not truncated and not withheld:
             (self._output / "changes.patch").write_bytes(diff)
 
     def ending(self, type_: str, **fields: object) -> None:
@@ -68,10 +70,14 @@ class Report:
 
     def failed(self, code: str, message: str) -> None:
         """End an attempt that could not even begin."""
-        self.patch()
+        self._no_patch()
         self.ending("failed", turns=0, total={}, code=code, message=message)
 
     def cancelled(self) -> None:
         """End an attempt that was told to stop before it began."""
-        self.patch()
+        self._no_patch()
         self.ending("cancelled", turns=0, total={}, code="cancelled", message="Cancelled.")
+
+    def _no_patch(self) -> None:
+        with contextlib.suppress(OSError):
+            self.patch()

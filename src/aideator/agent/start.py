@@ -12,13 +12,19 @@ from aideator.agent.attempt import Attempt, Place
 from aideator.agent.emitter import Emitter
 from aideator.agent.report import Report
 from aideator.agent.sandbox import limit_resources
+from aideator.agent.stop import Stop, nothing
 from aideator.agent.timing import Timing
 from aideator.protocol.errors import ErrorCode
+from aideator.protocol.secrets import Secrets
 from aideator.protocol.task import Task
 
 
 def start(
-    arguments: argparse.Namespace, secrets: Mapping[str, str], emitter: Emitter, report: Report
+    arguments: argparse.Namespace,
+    secrets: Mapping[str, str],
+    emitter: Emitter,
+    report: Report,
+    stop: Stop,
 ) -> None:
     """Run one attempt to its ending, under this process's own limits.
 
@@ -30,16 +36,21 @@ def start(
         ``ANTHROPIC_API_KEY`` or ``ANTHROPIC_AUTH_TOKEN``, where they were given.
     report
         Takes the patch and the ending.
+    stop
+        Tells the attempt to stop.
     """
     # It warns of children that it reaped itself, when git is stopped just as it starts.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     try:
         limit_resources(os.environ)
-        attempt = prepare(arguments, secrets, os.environ, emitter, report)
+        attempt = prepare(arguments, secrets, os.environ, emitter, report, stop)
     except (OSError, ValueError) as error:
+        stop.becomes(nothing)
         report.failed(ErrorCode.INVALID_REQUEST.value, _explained(error))
         return
-    asyncio.run(attempt.run())
+    # Not closed: that would wait for threads, of which one may still be looking up the
+    # server's name long after the attempt was told to stop. The program ends here.
+    asyncio.Runner().run(attempt.run())
 
 
 def prepare(
@@ -48,6 +59,7 @@ def prepare(
     environment: Mapping[str, str],
     emitter: Emitter,
     report: Report,
+    stop: Stop,
 ) -> Attempt:
     """Read the task and return the attempt at it; parameters as for ``start``.
 
@@ -58,11 +70,14 @@ def prepare(
     ValueError
         It is not valid, or a variable in the environment is not.
     """
+    hidden = Secrets(secrets.values())
+    emitter.hide = hidden.hidden_in
     place = Place(
         workspace=arguments.workspace,
         git_dir=arguments.git_dir.resolve(),
         api_key=secrets.get("ANTHROPIC_API_KEY"),
         auth_token=secrets.get("ANTHROPIC_AUTH_TOKEN"),
+        secrets=hidden,
         headers={
             "x-aideator-run": environment.get("AIDEATOR_RUN_ID", ""),
             "x-aideator-variation": environment.get("AIDEATOR_VARIATION_ID", ""),
@@ -70,7 +85,7 @@ def prepare(
     )
     timing = Timing.from_environment(environment)
     task = Task.model_validate_json(arguments.task.read_bytes())
-    return Attempt(task, place, emitter, timing, report)
+    return Attempt(task, place, emitter, timing, report, stop)
 
 
 def _explained(error: OSError | ValueError) -> str:

@@ -85,7 +85,8 @@ def _retry(event: Mapping[str, Any]) -> str:
 
 def _patch(event: Mapping[str, Any]) -> str:
     size = f"{event['bytes']} bytes, {event['files']} files"
-    return f"[patch] {size}, +{event['insertions']} -{event['deletions']}"
+    kept = ", withheld" if event["withheld"] else ""
+    return f"[patch] {size}, +{event['insertions']} -{event['deletions']}{kept}"
 
 
 def _ending(event: Mapping[str, Any]) -> str:

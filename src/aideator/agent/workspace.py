@@ -36,6 +36,8 @@ class Workspace:
         self.root = root.resolve(strict=True)
         self.written: set[str] = set()
         """Paths written so far, relative to the root."""
+        self.submodules: frozenset[str] = frozenset()
+        """Directories whose files are another repository's, relative to the root."""
 
     def resolve(self, path: str) -> Path:
         """Turn a path of the model's into a real one.
@@ -69,6 +71,25 @@ class Workspace:
             raise _explained(path, error) from error
         return real
 
+    def refuse_submodule(self, path: str, real: Path) -> None:
+        """Refuse what is, or is in, a submodule or another repository inside this one.
+
+        Raises
+        ------
+        WorkspaceError
+            No patch of this repository can hold what is there.
+        """
+        for place in (real, *real.parents):
+            if place == self.root:
+                return
+            name = str(place.relative_to(self.root))
+            if name in self.submodules or os.path.lexists(place / ".git"):
+                raise WorkspaceError(
+                    f"{path}: {self.shown(place)} is a submodule, a repository of its own. Its"
+                    " files belong to that one and cannot be changed from here. Work on other"
+                    " files, and say what would have to be changed there."
+                )
+
     def shown(self, real: Path) -> str:
         """Return a real path as the model writes it: relative to the root, ``.`` for itself."""
         return str(real.relative_to(self.root)).encode("utf-8", "replace").decode()
@@ -95,6 +116,9 @@ class Workspace:
                         " can be opened. Use search_text to find the lines you need."
                     )
                 return file.read(MAX_FILE_BYTES + 1)
+        except FileNotFoundError as error:
+            self.refuse_submodule(path, real)
+            raise _explained(path, error) from error
         except OSError as error:
             raise _explained(path, error) from error
 
@@ -108,7 +132,7 @@ class Workspace:
         Raises
         ------
         WorkspaceError
-            The place is taken by something else, not writable, or not allowed.
+            The place is taken by something else, in a submodule, not writable, or not allowed.
         """
         if len(data) > MAX_FILE_BYTES:
             raise WorkspaceError(
@@ -117,6 +141,7 @@ class Workspace:
         real = self.resolve(path)
         if real == self.root:
             raise WorkspaceError(f"{path} is the repository itself. Name a file in it.")
+        self.refuse_submodule(path, real)
         try:
             mode = _mode_of(path, real)
             real.parent.mkdir(parents=True, exist_ok=True)

@@ -41,6 +41,7 @@ from aideator.protocol.limits import (
 )
 from aideator.protocol.outcomes import Status, StopReason
 from aideator.protocol.request import conditions_of, tasks_of
+from aideator.protocol.secrets import Secrets
 from aideator.protocol.styles import Styles
 from aideator.protocol.task import DEFAULT_MODEL, Condition, EditorTool, Task
 
@@ -69,6 +70,7 @@ __all__ = [
     "PatchEvent",
     "RepositoryUrl",
     "RetryEvent",
+    "Secrets",
     "Status",
     "StatusEvent",
     "StopReason",

@@ -6,7 +6,7 @@ or as another of git's transports.
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 _CHARACTER = "[A-Za-z0-9._~+-]|%[0-9A-Fa-f]{2}"
 _HTTPS = re.compile(
@@ -15,13 +15,14 @@ _HTTPS = re.compile(
     re.ASCII,
 )
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/+@#-]{0,254}", re.ASCII)
-_SERVER = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 URL_FORM = (
     "Use the form https://host/owner/repository, without user name, password, query, options "
     "or dots as parts"
 )
 
+
+SERVER_FORM = "http://HOST[:PORT][/PATH] or https://…"
 
 MODEL_HOST = "model"
 """What agents in containers call a model server that is reached through a service."""
@@ -87,6 +88,23 @@ def check_server(base_url: str) -> str:
     ValueError
         It cannot.
     """
-    if not _SERVER.fullmatch(base_url):
-        raise ValueError("Use the form https://host[:port][/path], or http://")
+    if not is_server(base_url):
+        raise ValueError(f"Use the form {SERVER_FORM}, such as http://127.0.0.1:11434")
     return base_url
+
+
+def is_server(text: str) -> bool:
+    """Return whether requests can be sent to ``text``: scheme, host and, if any, a real port."""
+    if re.search(r"[\s\x00-\x1f\x7f?#]", text):
+        return False
+    try:
+        url = urlsplit(text)
+        return url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        # A port that is none, or a bracket without its other.
+        return False
+
+
+def shown(address: str) -> str:
+    """Return an address as it may be shown: without a name and password in it."""
+    return re.sub(r"//[^/]*@", "//***@", address)

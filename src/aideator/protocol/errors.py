@@ -34,6 +34,7 @@ class ErrorCode(StrEnum):
     AGENT_CRASHED = "agent_crashed"
     TIMED_OUT = "timed_out"
     DISK_FULL = "disk_full"
+    SECRET_IN_PATCH = "secret_in_patch"  # noqa: S105  # A word for what happened.
     ENGINE_UNAVAILABLE = "engine_unavailable"
     ENGINE_LOST = "engine_lost"
     # Somebody's decision, or the gateway's own end.
@@ -78,6 +79,9 @@ REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.AGENT_CRASHED: "Run again; if it stays, report it with the transcript.",
     ErrorCode.TIMED_OUT: "Raise max_seconds, or look in the transcript for what took so long.",
     ErrorCode.DISK_FULL: "Free disk space, then run again.",
+    ErrorCode.SECRET_IN_PATCH: (
+        "Take the API key out of the prompt and the repository, then run again."
+    ),
     ErrorCode.ENGINE_UNAVAILABLE: (
         "Start a Dagger engine, or use --backend local; later runs work as soon as it answers."
     ),

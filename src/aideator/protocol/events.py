@@ -79,8 +79,10 @@ class StatusEvent(Event):
 
     type: Literal["status"]
     state: str
-    """A stable word: ``starting``, ``ready``, ``working``, ``stopping``, ``notice``."""
+    """A stable word: ``starting``, ``working``, ``notice``, ``left_out``."""
     message: str = ""
+    paths: list[str] = []
+    """With ``left_out``: files that tools wrote and that the patch does not have."""
 
 
 class TextEvent(_OfTurn):
@@ -139,13 +141,16 @@ class PatchEvent(Event):
 
     type: Literal["patch"]
     diff: str = ""
-    """Base64 of a diff that ``git apply`` takes; empty if nothing changed or ``truncated``."""
+    """Base64 of a diff that ``git apply`` takes; empty if nothing changed, or if it is
+    ``truncated`` or ``withheld``."""
     bytes: int = 0
     files: int = 0
     insertions: int = 0
     deletions: int = 0
     truncated: bool = False
     """The patch is longer than ``MAX_PATCH_BYTES`` and is not carried."""
+    withheld: bool = False
+    """The patch holds the API key and is not carried."""
 
     def content(self) -> builtins.bytes:
         """Return the diff's bytes."""

@@ -5,10 +5,8 @@ when the engine was lost, and replaced when idle after a while, so that the engi
 """
 
 import asyncio
-import contextlib
 import logging
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +20,7 @@ from aideator_gateway.backends.dagger.query import Id, Query
 from aideator_gateway.backends.dagger.run import ISOLATION, DaggerRun
 from aideator_gateway.backends.dagger.session import DaggerSession, EngineLostError, QueryError
 from aideator_gateway.backends.dagger.telemetry import LogReceiver
-from aideator_gateway.backends.removal import Removals
+from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings, is_loopback
@@ -49,7 +47,9 @@ class DaggerBackend:
     Parameters
     ----------
     settings
-        The model's server and key, the module, and the data directory for what is fetched.
+        The model's server and key, and the module.
+    work
+        Where runs have what is fetched and what comes back.
     environ
         Environment of the Dagger client, which finds the engine by it.
     why
@@ -63,6 +63,7 @@ class DaggerBackend:
     def __init__(
         self,
         settings: Settings,
+        work: WorkDirectory,
         environ: Mapping[str, str] | None = None,
         *,
         why: str = "",
@@ -74,8 +75,7 @@ class DaggerBackend:
         self._why = f"{why}; " if why else ""
         self._session_runs = session_runs
         self._session_seconds = session_seconds
-        self._work = settings.data_dir / "work"
-        self._removals = Removals()
+        self._work = work
         self._receiver = LogReceiver(LogForwarder.of_environment(self._environ))
         self._opened: _Opened | None = None
         self._state = "the session with the engine is being opened"
@@ -90,7 +90,6 @@ class DaggerBackend:
 
     async def start(self) -> None:
         """Listen for events, and start to open a session."""
-        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
         await self._receiver.start()
         self._keeper = asyncio.create_task(self._keep(), name="dagger session")
 
@@ -112,17 +111,13 @@ class DaggerBackend:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
         await self._receiver.aclose()
-        await self._removals.aclose()
-        with contextlib.suppress(OSError):
-            self._work.rmdir()
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
         """Carry out a run as one query."""
         opened = await unless(stop, self._take())
         if opened is None:
             return
-        directory = self._work / spec.run_id
-        directory.mkdir(parents=True, mode=0o700)
+        directory = self._work.make(spec.run_id)
         try:
             feed = Feed(spec.run_id, spec.variation_ids)
             run = DaggerRun(
@@ -137,7 +132,7 @@ class DaggerBackend:
                 await run.follow(feed, stop)
         finally:
             opened.active -= 1
-            self._removals.begin(directory)
+            self._work.remove(directory)
 
     async def _take(self) -> "_Opened":
         """Return the open session for one more run; if there is none, try to open one now."""

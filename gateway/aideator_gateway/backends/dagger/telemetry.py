@@ -11,11 +11,9 @@ import asyncio
 import contextlib
 import logging
 import secrets
-import socket
 import zlib
 from collections.abc import Iterator, Mapping
 
-import uvicorn
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # has no stubs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
@@ -28,6 +26,7 @@ from aideator.protocol import parse_line
 from aideator_gateway.backends.dagger.feed import Feed
 from aideator_gateway.backends.dagger.forward import LogForwarder
 from aideator_gateway.backends.dagger.lines import LineJoiner
+from aideator_gateway.hosting import HostedServer, listen
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ class LogReceiver:
         self._forwarder = forwarder
         self._joiner = LineJoiner()
         self._feeds: dict[str, Feed] = {}
-        self._server: _Server | None = None
+        self._server: HostedServer | None = None
         self._serving: asyncio.Task[None] | None = None
         self._port = 0
 
@@ -71,23 +70,11 @@ class LogReceiver:
 
     async def start(self) -> None:
         """Listen on a free loopback port."""
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = listen("127.0.0.1", 0)
         self._port = listener.getsockname()[1]
         app = Starlette(routes=[Route(self._path, self._receive, methods=["POST"])])
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                lifespan="off",
-                log_config=None,
-                log_level=logging.WARNING,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=1,
-            )
-        )
-        self._serving = asyncio.create_task(
-            self._server.serve(sockets=[listener]), name="log receiver"
-        )
+        self._server = HostedServer(app, listener, grace_seconds=1)
+        self._serving = asyncio.create_task(self._server.serve(), name="log receiver")
         if self._forwarder is not None:
             self._forwarder.start()
 
@@ -150,15 +137,6 @@ class LogReceiver:
         feed = self._feeds.get(event.run) if event is not None else None
         if event is not None and feed is not None:
             feed.add(event, len(line))
-
-
-class _Server(uvicorn.Server):
-    """A server inside another one's event loop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to the server whose process this is."""
-        yield
 
 
 class _Refusal(Exception):  # noqa: N818 - an answer to one request, not an error of ours

@@ -1,19 +1,25 @@
 """Variations as processes on this machine: one fetch a run, a fresh copy a variation."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
 import sys
 from pathlib import Path
 
-from aideator.protocol import GRACE_SECONDS, MAX_LINE_BYTES, EndEvent, ErrorCode, parse_line
+from aideator.protocol import (
+    GRACE_SECONDS,
+    MAX_LINE_BYTES,
+    EndEvent,
+    ErrorCode,
+    Secrets,
+    parse_line,
+)
 from aideator_gateway.backends.children import kill_group, plain_environment, run, tail
 from aideator_gateway.backends.git import fetch_commit, network_environment
 from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
-from aideator_gateway.backends.removal import Removals
+from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings
@@ -36,18 +42,19 @@ class LocalBackend:
     Parameters
     ----------
     settings
-        The model's server and key, and the data directory that sandboxes are made in.
+        The model's server and key.
+    work
+        Where sandboxes are made.
     why
         Why this backend was chosen, if there was a choice.
     """
 
     name = "local"
 
-    def __init__(self, settings: Settings, *, why: str = "") -> None:
+    def __init__(self, settings: Settings, work: WorkDirectory, *, why: str = "") -> None:
         self._settings = settings
         self._why = f"{why}; " if why else ""
-        self._work = settings.data_dir / "work"
-        self._removals = Removals()
+        self._work = work
         self._bubblewrap = False
         self._reason = ""
         self._checks = Checks(settings)
@@ -63,11 +70,10 @@ class LocalBackend:
         return self._checks.problem
 
     async def start(self) -> None:
-        """Find out what can keep agents apart, and clear what an earlier gateway left."""
+        """Find out what can keep agents apart."""
         problem = await bubblewrap_problem()
         self._bubblewrap = problem is None
-        await asyncio.to_thread(shutil.rmtree, self._work, ignore_errors=True)
-        await self._checks.start(problem, self._work)
+        await self._checks.start(problem)
         notes = filter(None, (problem or "bubblewrap works", self._checks.note))
         self._reason = self._why + "; ".join(notes)
         if problem:
@@ -91,15 +97,11 @@ class LocalBackend:
         )
 
     async def aclose(self) -> None:
-        """Remove the directory of sandboxes, as far as that goes within seconds."""
-        await self._removals.aclose()
-        with contextlib.suppress(OSError):
-            self._work.rmdir()
+        """Nothing outlives a run here."""
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
         """Fetch the repository once and run all variations side by side."""
-        directory = self._work / spec.run_id
-        directory.mkdir(parents=True, mode=0o700)
+        directory = self._work.make(spec.run_id)
         try:
             base = directory / "base"
             commit = await unless(
@@ -117,7 +119,7 @@ class LocalBackend:
                 for number in spec.variation_ids:
                     group.create_task(self._variation(spec, number, directory, sink, stop))
         finally:
-            self._removals.begin(directory)
+            self._work.remove(directory)
 
     async def _variation(
         self, spec: RunSpec, number: int, directory: Path, sink: Sink, stop: asyncio.Event
@@ -136,7 +138,7 @@ class LocalBackend:
             if sandbox is not None and not stop.is_set():
                 await self._check(spec, number, sandbox, sink, stop)
         finally:
-            self._removals.begin(directory / f"v{number}")
+            self._work.remove_part(directory / f"v{number}")
 
     async def _sandbox(self, spec: RunSpec, number: int, directory: Path) -> Path:
         """Make a variation's own directory: repository, git, home, temp, output, task."""
@@ -232,7 +234,7 @@ class LocalBackend:
             await sink.checked(number, stopped_with_gateway(spec.check))
             raise
         finally:
-            self._removals.begin(place)
+            self._work.remove_part(place)
         await sink.checked(number, result)
 
     def _environment(self, run_id: str, number: int, sandbox: Path) -> dict[str, str]:
@@ -251,10 +253,9 @@ class LocalBackend:
         return environment
 
     def _scrub(self, text: str) -> str:
-        for secret in (self._settings.api_key, self._settings.auth_token):
-            if secret:
-                text = text.replace(secret.get_secret_value(), "***")
-        return text
+        given = (self._settings.api_key, self._settings.auth_token)
+        secrets = Secrets(secret.get_secret_value() for secret in given if secret)
+        return secrets.hidden_in(text)
 
 
 async def _stop(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:

@@ -67,17 +67,15 @@ class Checks:
         self.note = ""
         """What a person should know about how they are run, if anything."""
 
-    async def start(self, bubblewrap_problem: str | None, work: Path) -> None:
+    async def start(self, bubblewrap_problem: str | None) -> None:
         """Find out whether checks can be kept apart from this machine, by trying one.
 
         Parameters
         ----------
         bubblewrap_problem
             Why bubblewrap does not even work for agents, if it does not.
-        work
-            Directory that sandboxes are made in.
         """
-        problem = bubblewrap_problem or await self._try(work)
+        problem = bubblewrap_problem or await self._try()
         self.problem = None
         if problem and self._settings.check_unsandboxed:
             self._sandboxed = False
@@ -91,9 +89,8 @@ class Checks:
                 "check out, or start the server with --backend dagger or --check-unsandboxed."
             )
 
-    async def _try(self, work: Path) -> str | None:
-        work.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.TemporaryDirectory(prefix="probe-", dir=work) as name:
+    async def _try(self) -> str | None:
+        with tempfile.TemporaryDirectory(prefix="aideator-probe-") as name:
             tree = Path(name) / "tree"
             tree.mkdir()
             # Each of these is what a test suite needs most.

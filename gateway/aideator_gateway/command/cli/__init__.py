@@ -9,15 +9,20 @@ from io import TextIOWrapper
 
 import click
 
+from aideator_gateway.command.api_error import ApiError
 from aideator_gateway.command.cli.config import completion, config
 from aideator_gateway.command.cli.connect import LeftAtOnce
 from aideator_gateway.command.cli.decide import apply, cancel, select
-from aideator_gateway.command.cli.exits import CANCELLED, FAILED, USAGE
+from aideator_gateway.command.cli.demo import demo
+from aideator_gateway.command.cli.exits import CANCELLED, FAILED
+from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.cli.replay import replay
 from aideator_gateway.command.cli.results import list_runs, show
-from aideator_gateway.command.cli.run import demo, run
+from aideator_gateway.command.cli.run import run
 from aideator_gateway.command.cli.serve import scripted_model, serve
-from aideator_gateway.command.client import ApiError
+from aideator_gateway.command.cli.words import told
+from aideator_gateway.command.terminal.text import one_line
+from aideator_gateway.runs.problems import StartError
 from aideator_gateway.settings import SettingsError
 
 
@@ -49,18 +54,24 @@ def main() -> None:
         cli.main(standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(CANCELLED)
-    except LeftAtOnce:
-        click.echo("Left at once: what still ran is ended as interrupted.", err=True)
+    except LeftAtOnce as left:
+        say(str(left) or "Left at once: what still ran is ended as interrupted.", err=True)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         # Threads of the gateway in this process must not hold up who wants to leave.
         os._exit(CANCELLED)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(USAGE)
     except click.ClickException as error:
-        error.show()
+        _say(error.format_message(), error.ctx if isinstance(error, click.UsageError) else None)
+        sys.exit(error.exit_code)
+    except ApiError as error:
+        _say(told(error))
         sys.exit(FAILED)
-    except (SettingsError, ApiError) as error:
-        click.echo(f"Error: {error}", err=True)
+    except (SettingsError, StartError) as error:
+        _say(str(error))
         sys.exit(FAILED)
+
+
+def _say(error: str, usage: click.Context | None = None) -> None:
+    if usage is not None:
+        say(f"{usage.get_usage()}\nTry '{usage.command_path} --help' for help.\n", err=True)
+    say(f"Error: {one_line(error)}", err=True)

@@ -1,7 +1,8 @@
 """Why a run, or a part of it, did not complete: cause and remedy in a line."""
 
 from aideator.protocol import ErrorCode, Status
-from aideator_gateway.command.terminal.text import printable, sentence
+from aideator_gateway.command.cli.words import with_flags
+from aideator_gateway.command.terminal.text import joined, printable, sentence
 from aideator_gateway.runs.model import Run
 
 
@@ -24,12 +25,13 @@ def causes(run: Run) -> list[str]:
 def _explained(code: ErrorCode, message: str | None) -> str:
     # Causes are one line, also where a program's own words are part of it.
     said = " ".join(printable((message or "").replace("\n", " ")).split())
+    remedy = with_flags(code.remedy)
     if code.remedy in said:
-        return said
-    return f"{sentence(said)} {code.remedy}" if said else code.remedy
+        return said.replace(code.remedy, remedy)
+    return f"{sentence(said)} {remedy}" if said else remedy
 
 
 def _variations(numbers: list[int]) -> str:
     if len(numbers) == 1:
         return f"Variation {numbers[0]}"
-    return f"Variations {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    return f"Variations {joined(numbers)}"

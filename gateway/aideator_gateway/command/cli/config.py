@@ -1,6 +1,5 @@
 """``config`` and ``completion``: what is in force, and help for the shell."""
 
-import json
 import os
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aideator_gateway.command.cli.options import json_option, settings_options
-from aideator_gateway.command.cli.output import console
+from aideator_gateway.command.cli.output import console, say, say_json
 from aideator_gateway.command.datadir import running_gateway
 from aideator_gateway.command.terminal.text import printable
 from aideator_gateway.settings import Settings
@@ -37,7 +36,7 @@ def config(as_json: bool, **flags: Any) -> None:
     running = running_gateway(settings.data_dir)
     if as_json:
         url = running.url if running else None
-        click.echo(json.dumps({"settings": found, "running_gateway": url}))
+        say_json({"settings": found, "running_gateway": url})
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("setting", "value", "from"):
@@ -50,7 +49,7 @@ def config(as_json: bool, **flags: Any) -> None:
         )  # fmt: skip
     console().print(table)
     if running:
-        click.echo(
+        say(
             f"A gateway runs on this data directory at {running.url}, with the settings that it "
             "was started with.",
             err=True,

@@ -1,25 +1,28 @@
-"""The gateway that a command talks to: the one that runs, else one of its own."""
+"""The gateway that a command talks to: the one that serves, else one of its own.
+
+A command never depends on the gateway of another command, which ends when that one does.
+"""
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
-from aideator_gateway.command.cli.options import flag
+from aideator_gateway.command.cli.output import Notes, say
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import Address, running_gateway
-from aideator_gateway.runs.model import Readiness
-from aideator_gateway.settings import Settings, SettingsError
-
-_BY_REQUEST = ("model", "max_run_cost_usd", "data_dir", "allow_file", "allow_host")
-"""Flags that a gateway which already runs is told with the request, or answers for itself."""
+from aideator_gateway.command.fit import differences
+from aideator_gateway.command.gateways import living, serving
+from aideator_gateway.runs.problems import StartError
+from aideator_gateway.settings import Settings
 
 
 class LeftAtOnce(BaseException):
-    """Ctrl-C, a second time: nothing is waited for."""
+    """Ctrl-C, a second time: nothing is waited for. What to say, if it is not the usual."""
 
 
 @contextlib.contextmanager
@@ -29,20 +32,39 @@ def for_runs(settings: Settings, flags: Mapping[str, Any]) -> Iterator[Client]:
     Parameters
     ----------
     settings
-        What the gateway is started with, if none runs on the data directory.
+        Of the command. A gateway that serves the data directory is used if they fit it.
     flags
-        Those given to the command. One that a running gateway cannot follow is an error.
+        Those given to the command.
     """
-    running = running_gateway(settings.data_dir)
-    if running is not None:
-        with Client(running) as client:
-            _check_settings(client.readiness(), settings, flags)
+    address = _serving_with(settings, flags)
+    if address is not None:
+        with Client(address) as client:
             yield client
         return
     _log(logging.WARNING)
     with embedded(settings) as address, Client(address) as client:
         yield client
-        _wait_for_others(client)
+
+
+def _serving_with(settings: Settings, flags: Mapping[str, Any]) -> Address | None:
+    """Return where a gateway serves that these settings fit; say so if one does not."""
+    address = running_gateway(settings.data_dir)
+    if address is None:
+        return None
+    _, sources = Settings.gather(flags, os.environ)
+    told = serving(settings.data_dir)
+    with Client(address) as client:
+        ready = client.readiness()
+    if told is None:
+        why = "is of an earlier version"
+    elif found := differences(settings, sources, flags, told.settings, ready):
+        why = f"was started with other settings ({', '.join(found)})"
+    else:
+        return address
+    say(
+        f"Note: the gateway at {address.url} {why}, so this run has a gateway of its own.", err=True
+    )
+    return None
 
 
 @contextlib.contextmanager
@@ -61,21 +83,20 @@ def for_reading(settings: Settings) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
-def running(settings: Settings) -> Iterator[Client]:
-    """Give a client of the gateway that runs on the data directory.
+def beside_runs(settings: Settings) -> Iterator[Client]:
+    """Give a client of a gateway that reaches the runs which go on in the data directory.
 
     Raises
     ------
-    SettingsError
-        If none runs.
+    StartError
+        If no gateway works there, so that no run can.
     """
-    address = running_gateway(settings.data_dir)
-    if address is None:
-        raise SettingsError(
+    if running_gateway(settings.data_dir) is None and not living(settings.data_dir):
+        raise StartError(
             f"No gateway runs on the data directory {settings.data_dir}, so no run does: "
             "name the directory of the one you mean with --data-dir."
         )
-    with Client(address) as client:
+    with for_reading(settings) as client:
         yield client
 
 
@@ -85,8 +106,8 @@ def embedded(settings: Settings) -> Iterator[Address]:
 
     Raises
     ------
-    SettingsError
-        If the data directory cannot be used, or another gateway has it.
+    StartError
+        If the data directory cannot be used.
     """
     with contextlib.ExitStack() as stack:
         status = click.style(f"Starting ({settings.backend}) …", dim=True)
@@ -117,40 +138,6 @@ def _shown_while(text: str) -> Iterator[None]:
 def _log(level: int) -> None:
     # On a terminal a note takes the line that says what is being waited for.
     line = "\r\x1b[K" if sys.stderr.isatty() else ""
-    logging.basicConfig(format=f"{line}Note: %(message)s", level=level, stream=sys.stderr)
-
-
-def _check_settings(ready: Readiness, settings: Settings, flags: Mapping[str, Any]) -> None:
-    given = [name for name, value in flags.items() if value not in (None, ())]
-    cannot = []
-    # A demo that is not one would cost money, so here the variable counts as well.
-    if settings.demo and not ready.scripted:
-        cannot.append("--demo")
-    if "backend" in given and settings.backend not in ("auto", ready.backend):
-        cannot.append("--backend")
-    cannot += [
-        flag(name)
-        for name in given
-        if name not in ("demo", "backend", *_BY_REQUEST)
-        # Nothing to pace where the model is not the scripted one.
-        and not (name == "demo_tokens_per_second" and ready.scripted is False)
-    ]
-    if cannot:
-        raise SettingsError(
-            f"A gateway runs on the data directory {settings.data_dir} and was started without "
-            f"{' and '.join(cannot)}: leave that out, stop the gateway, or name another "
-            "directory with --data-dir."
-        )
-
-
-def _wait_for_others(client: Client) -> None:
-    """Wait for runs that other commands started here; they would end with this process."""
-    others = [run for run in client.runs(50) if not run.status.ended]
-    for run in others:
-        click.echo(
-            f"Waiting for {run.run_id}, which another command started on this gateway "
-            "(Ctrl-C interrupts it).",
-            err=True,
-        )
-        for _ in client.stream(run.run_id):
-            pass
+    notes = logging.StreamHandler(sys.stderr)
+    notes.setFormatter(Notes("Note: %(message)s", line))
+    logging.basicConfig(level=level, handlers=[notes])

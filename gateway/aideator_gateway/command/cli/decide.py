@@ -6,9 +6,17 @@ import click
 
 from aideator.protocol import Status
 from aideator_gateway.command.cli.checkout import Checkout
-from aideator_gateway.command.cli.connect import for_reading, running
-from aideator_gateway.command.cli.lookup import complete, find_run, words_of
+from aideator_gateway.command.cli.connect import beside_runs, for_reading
+from aideator_gateway.command.cli.lookup import (
+    COMPLETED,
+    WINNER,
+    complete,
+    completed,
+    find_run,
+    words_of,
+)
 from aideator_gateway.command.cli.options import settings_options
+from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.cli.results import variation_of, winner_of
 from aideator_gateway.command.terminal.text import patch_size
 from aideator_gateway.settings import Settings
@@ -21,16 +29,17 @@ from aideator_gateway.settings import Settings
 def select(words: tuple[str, ...], reason: str | None, data_dir: Path | None) -> None:
     """Record variation N as the winner of a run.
 
-    RUN is a run's id or the start of one; without it, the newest run. Selecting again
+    RUN is a run's id or the start of one; without it, the newest run with a completed
+    variation, inside a checkout the newest such run of its repository. Selecting again
     replaces the winner; earlier choices are kept in the run's history.
     """
     word, number = words_of(words)
     if number is None:
         raise click.UsageError("Say which variation wins: aideator select [RUN] N.")
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
-        run = find_run(client, word)
+        run = find_run(client, word, COMPLETED, checkout=Checkout.around())
         client.select(run.run_id, number, reason)
-    click.echo(f"Winner: variation {number}, recorded for {run.run_id}.")
+    say(f"Winner: variation {number}, recorded for {run.run_id}.")
 
 
 @click.command()
@@ -49,11 +58,15 @@ def apply(words: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | 
 
     Everything is applied or nothing. Changes that are not committed are never mixed with the
     patch: a checkout that has some is refused. Nothing is committed.
+
+    Without RUN it is the newest run of this repository that has a winner, or whose variation N
+    completed.
     """
     word, number = words_of(words)
     checkout = Checkout(into)
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
-        run = find_run(client, word)
+        wanted = WINNER if number is None else completed(number)
+        run = find_run(client, word, wanted, checkout=checkout)
         variation = variation_of(run, number or winner_of(run))
         who = f"variation {variation.variation_id} of {run.run_id}"
         if variation.patch is not None and not variation.patch.files:
@@ -77,8 +90,8 @@ def apply(words: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | 
         )
         raise click.ClickException(f"{who} was not applied cleanly ({reason}): {remedy}")
     if variation.status is not Status.COMPLETED:
-        click.echo(f"Note: {who} is {variation.status}; this is what it had by then.", err=True)
-    click.echo(
+        say(f"Note: {who} is {variation.status}; this is what it had by then.", err=True)
+    say(
         f"Applied {who} to {checkout.top}: {patch_size(variation.patch)}.\n"
         "Nothing is committed: git status shows it."
     )
@@ -88,16 +101,16 @@ def apply(words: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | 
 @click.argument("run", required=False, shell_complete=complete)
 @settings_options("data_dir")
 def cancel(run: str | None, data_dir: Path | None) -> None:
-    """Cancel a run of a gateway on this machine; without RUN, the newest that still runs."""
-    with running(Settings.load({"data_dir": data_dir})) as client:
+    """Cancel a run on this machine; without RUN, the newest that still runs."""
+    with beside_runs(Settings.load({"data_dir": data_dir})) as client:
         if run is None:
             active = next((found for found in client.runs() if not found.status.ended), None)
             if active is None:
                 raise click.ClickException("No run is active.")
         else:
-            active = find_run(client, run)
+            active = find_run(client, run, checkout=None)
         if active.status.ended:
-            click.echo(f"{active.run_id} had ended already: it is {active.status}.")
+            say(f"{active.run_id} had ended already: it is {active.status}.")
             return
         ended = client.cancel(active.run_id)
-    click.echo(f"{ended.run_id} is {ended.status}.")
+    say(f"{ended.run_id} is {ended.status}.")

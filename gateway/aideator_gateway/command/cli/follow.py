@@ -1,16 +1,21 @@
 """Follow a run to its end: live, then how it went, its patches, and who wins."""
 
 import contextlib
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import click
 from rich.console import Console
 
 from aideator.protocol import Status
+from aideator_gateway.command.api_error import UNREACHABLE, ApiError
 from aideator_gateway.command.cli.causes import causes
 from aideator_gateway.command.cli.connect import LeftAtOnce
+from aideator_gateway.command.cli.hints import hint
+from aideator_gateway.command.cli.known import Known
+from aideator_gateway.command.cli.output import say, say_json
 from aideator_gateway.command.client import Client
+from aideator_gateway.command.stream import RunStream
 from aideator_gateway.command.terminal import patches
 from aideator_gateway.command.terminal.events import read
 from aideator_gateway.command.terminal.live import live_view
@@ -22,6 +27,7 @@ PATCH_LINES = 200
 """Lines of one patch shown on a terminal here; ``aideator show`` has all."""
 
 Choose = Callable[[list[Variation]], int | None]
+Show = Callable[[str, dict[str, Any]], None]
 
 
 class Follower:
@@ -35,12 +41,18 @@ class Follower:
         Where to; ``None`` prints JSON lines.
     choose
         Picks the winner among completed variations, or nobody.
+    kept
+        Whether the run can still be asked for afterwards; if not, nothing suggests to.
     """
 
-    def __init__(self, client: Client, console: Console | None, choose: Choose) -> None:
+    def __init__(
+        self, client: Client, console: Console | None, choose: Choose, *, kept: bool = True
+    ) -> None:
         self._client = client
         self._console = console
         self._choose = choose
+        self._kept = kept
+        self._known = Known()
         self.cancelled = False
         """Ctrl-C was pressed."""
 
@@ -48,59 +60,138 @@ class Follower:
         """Follow a new run to its end, and return how it ended.
 
         Ctrl-C cancels it, and so does output that nobody takes; a second Ctrl-C raises
-        ``LeftAtOnce``.
+        ``LeftAtOnce``, and so does the first one where the gateway is not there to cancel it.
+
+        Raises
+        ------
+        click.ClickException
+            If the gateway has gone, and does not come back.
         """
         run_id = self._client.create(request)
+        events = self._client.stream(run_id, self._say_away)
         try:
-            if self._console is None:
-                for name, data in self._client.stream(run_id):
-                    click.echo(json.dumps({"event": name, **data}))
-            else:
-                self._watch(run_id, self._console)
+            self._watch(run_id, events)
+            return self._finish(run_id)
+        except ApiError as error:
+            if error.code != UNREACHABLE:
+                raise
+            raise click.ClickException(self._gone(run_id, error)) from None
+
+    def _watch(self, run_id: str, events: RunStream) -> None:
+        try:
+            with self._view(run_id) as show:
+                try:
+                    self._take(events, show)
+                except KeyboardInterrupt:
+                    ended = self._cancel(run_id, events)
+                    # How that ended each variation is part of what is watched.
+                    self._take(events, show)
+                    self._say_cancelled(ended)
         except KeyboardInterrupt:
-            self._cancel(run_id)
+            self._say_cancelled(self._cancel(run_id, events))
         except (OSError, SystemExit):
             # Whoever read the output has gone (rich exits on that); agents cost money.
             self._client.cancel(run_id)
             raise
-        ended = self._client.run(run_id)
-        if self._console is not None:
-            self._show(ended, self._console)
-        for cause in causes(ended):
-            click.echo(f"Error: {cause}", err=True)
-        if not self.cancelled:
-            ended = self._select(ended)
-        if self._console is None:
-            click.echo(json.dumps({"event": "run", **ended.model_dump(mode="json")}))
-        return ended
 
-    def _watch(self, run_id: str, console: Console) -> None:
+    def _take(self, events: RunStream, show: Show) -> None:
+        for name, data in events:
+            self._known.take(name, data)
+            show(name, data)
+
+    @contextlib.contextmanager
+    def _view(self, run_id: str) -> Iterator[Show]:
+        """Give what shows an event."""
+        console = self._console
+        if console is None:
+            yield lambda name, data: say_json({"event": name, **data})
+            return
         run = self._client.run(run_id)
-        console.print(title_line(run))
+        console.print(title_line(run, named=self._kept))
         told = False
         with live_view(console, run.variations, scripted=run.scripted) as view:
-            for name, data in self._client.stream(run_id):
+
+            def show(name: str, data: dict[str, Any]) -> None:
+                nonlocal told
                 event = read(name, data)
                 if not isinstance(event, Message | Completion | Failure):
-                    continue
+                    return
                 if not told:
                     # Only now it is known which commit, and where.
                     told = True
                     console.print(model_line(self._client.run(run_id)), style="dim")
                 view.show(event)
 
-    def _cancel(self, run_id: str) -> None:
+            yield show
+
+    def _cancel(self, run_id: str, events: RunStream) -> Run:
+        """Cancel the run; who has asked for that before, or asks nobody, leaves at once."""
+        if self.cancelled:
+            raise LeftAtOnce
         self.cancelled = True
+        if events.away:
+            raise LeftAtOnce(self._not_cancelled(run_id))
         try:
             with contextlib.suppress(OSError):  # the terminal may be what has gone
-                click.echo(f"\nCancelling {run_id} … (Ctrl-C again leaves at once)", err=True)
-            ended = self._client.cancel(run_id)
+                named = run_id if self._kept else "the run"
+                say(f"\nCancelling {named} … (Ctrl-C again leaves at once)", err=True)
+            return self._client.cancel(run_id)
         except KeyboardInterrupt:
             raise LeftAtOnce from None
-        if ended.status is Status.CANCELLED:
-            click.echo(f"Cancelled: aideator show {run_id} has what there was.", err=True)
+        except ApiError as error:
+            if error.code != UNREACHABLE:
+                raise
+            raise LeftAtOnce(self._not_cancelled(run_id)) from None
+
+    def _say_cancelled(self, run: Run) -> None:
+        if run.status is not Status.CANCELLED:
+            named = run.run_id if self._kept else "the run"
+            say(f"Too late to cancel: {named} is {run.status}.", err=True)
+        elif self._kept:
+            say(f"Cancelled: {hint('show', run.run_id)} has what there was.", err=True)
         else:
-            click.echo(f"Too late to cancel: {run_id} is {ended.status}.", err=True)
+            say("Cancelled.", err=True)
+
+    def _finish(self, run_id: str) -> Run:
+        """Show how the run ended, and have its winner chosen."""
+        ended = self._client.run(run_id)
+        if self._console is not None:
+            self._show(ended, self._console)
+        if ended.status is Status.INTERRUPTED:
+            say(f"Error: {self._stopped(run_id)}", err=True)
+        for cause in causes(ended):
+            say(f"Error: {cause}", err=True)
+        if not self.cancelled:
+            ended = self._select(ended)
+        if self._console is None:
+            say_json({"event": "run", **ended.model_dump(mode="json")})
+        return ended
+
+    def _say_away(self, why: str) -> None:
+        say(f"The gateway does not answer ({why}; Ctrl-C leaves at once).", err=True)
+
+    def _gone(self, run_id: str, error: ApiError) -> str:
+        """Return what to say of a run whose gateway has gone."""
+        if self._known.run is Status.INTERRUPTED:
+            return self._stopped(run_id)
+        if self._known.run is not None:
+            return f"{run_id} is {self._known.run}. {error} {hint('show', run_id)} has the rest."
+        return (
+            f"The gateway has gone, and how {run_id} ended is not known. {self._known.words()} "
+            f"Start the gateway again, then {hint('show', run_id)} tells."
+        )
+
+    def _stopped(self, run_id: str) -> str:
+        return (
+            f"The gateway was stopped, and {run_id} was interrupted by that: "
+            f"{hint('show', run_id)} has what there was."
+        )
+
+    def _not_cancelled(self, run_id: str) -> str:
+        return (
+            f"Left. The gateway does not answer, so {run_id} could not be cancelled. "
+            f"{self._known.words()} {hint('show', run_id)} tells more once a gateway runs."
+        )
 
     def _show(self, run: Run, console: Console) -> None:
         console.print()
@@ -121,10 +212,8 @@ class Follower:
             return
         patch = self._client.patch(run.run_id, number)
         if left_out := patches.show(console, patch, at_most=PATCH_LINES):
-            console.print(
-                f"… {left_out:,} more lines: aideator show {run.run_id} {number} --patch",
-                style="dim",
-            )
+            where = f": {hint('show', run.run_id, number, '--patch')}" if self._kept else ""
+            console.print(f"… {left_out:,} more lines{where}", style="dim", soft_wrap=True)
 
     def _select(self, run: Run) -> Run:
         completed = [v for v in run.variations if v.status is Status.COMPLETED]
@@ -132,12 +221,11 @@ class Follower:
             return run
         winner = self._choose(completed)
         if winner is None:
-            click.echo(
-                f"No winner is recorded: aideator select {run.run_id} N does that.", err=True
-            )
+            if self._kept:
+                how = f": {hint('select', run.run_id, 'N')} does that"
+                say(f"No winner is recorded{how}.", err=True)
             return run
         self._client.select(run.run_id, winner)
-        click.echo(
-            f"Winner: variation {winner}, recorded for {run.run_id}.", err=self._console is None
-        )
+        of = f", recorded for {run.run_id}" if self._kept else ""
+        say(f"Winner: variation {winner}{of}.", err=self._console is None)
         return self._client.run(run.run_id)

@@ -10,15 +10,16 @@ import click
 from rich.console import Console
 
 from aideator.protocol import AnyEvent, Condition, EndEvent, PatchEvent, Status, parse_line
+from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.command.cli.connect import for_reading
 from aideator_gateway.command.cli.follow import PATCH_LINES
 from aideator_gateway.command.cli.lookup import complete, find_run, words_of
 from aideator_gateway.command.cli.options import settings_options
-from aideator_gateway.command.cli.output import console
+from aideator_gateway.command.cli.output import console, say
 from aideator_gateway.command.cli.results import variation_of
 from aideator_gateway.command.terminal import patches
 from aideator_gateway.command.terminal.live import live_view
-from aideator_gateway.command.terminal.text import counted, printable
+from aideator_gateway.command.terminal.text import counted, one_line
 from aideator_gateway.http.sse import Completion, Failure, Message, describe
 from aideator_gateway.runs.model import PatchStat, Variation
 from aideator_gateway.settings import Settings
@@ -95,7 +96,7 @@ def replay(words: tuple[str, ...], speed: float, data_dir: Path | None) -> None:
         return
     word, number = words_of(words)
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
-        run = find_run(client, word)
+        run = find_run(client, word, checkout=Checkout.around())
         shown = run.variations if number is None else [variation_of(run, number)]
         lines = [
             line
@@ -138,7 +139,7 @@ def _play(
 ) -> None:
     out = console()
     count = counted(len(variations), "variation")
-    out.print(f"Replay of {printable(title)}: {count}", soft_wrap=True)
+    out.print(f"Replay of {one_line(title)}: {count}", soft_wrap=True)
     with live_view(out, variations, scripted=scripted) as view:
         for event in recording.in_time(speed):
             _, shown = describe(event)
@@ -148,11 +149,9 @@ def _play(
         _show_patch(out, recording, variation)
     for number in recording.events:
         if not recording.ended(number):
-            click.echo(f"Note: the transcript of variation {number} has no end.", err=True)
+            say(f"Note: the transcript of variation {number} has no end.", err=True)
     if recording.others:
-        click.echo(
-            f"Note: {counted(recording.others, 'line')} left out that no event is in.", err=True
-        )
+        say(f"Note: {counted(recording.others, 'line')} left out that no event is in.", err=True)
 
 
 def _show_patch(out: Console, recording: Recording, variation: Variation) -> None:

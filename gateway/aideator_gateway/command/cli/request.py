@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, get_args
 
 import click
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from aideator.protocol import Condition, Styles, VariationLimits
+from aideator_gateway.command.cli.words import named
+from aideator_gateway.command.terminal.text import sentence
 from aideator_gateway.runs.model import NewRun
 
 _LIMITS = tuple(VariationLimits.model_fields)
@@ -24,7 +27,6 @@ _NUMBERS = (
     ),
 )
 _BETWEEN = re.compile(rf",(?=(?:{'|'.join(_KEYS)})=)")
-_CONDITIONS: TypeAdapter[list[Condition]] = TypeAdapter(list[Condition])
 
 
 def prompt_text(argument: str) -> str:
@@ -36,7 +38,10 @@ def prompt_text(argument: str) -> str:
         If the file cannot be read as UTF-8 text.
     """
     if argument == "-":
-        return sys.stdin.read()
+        try:
+            return sys.stdin.read()
+        except ValueError as error:
+            raise click.BadParameter(f"- cannot be read ({error}).", param_hint="PROMPT") from None
     return _from_file(argument, "PROMPT")
 
 
@@ -72,37 +77,42 @@ def conditions(
     click.BadParameter
         If one cannot be used.
     """
-    found: list[Condition] = []
-    if file is not None:
-        try:
-            given_in_file = json.loads(file.read_text(encoding="utf-8"))
-            found += _CONDITIONS.validate_python(given_in_file, context=styles)
-        except ValidationError as error:
-            raise click.BadParameter(first_finding(error), param_hint="--conditions") from None
-        except (OSError, ValueError) as error:
-            raise click.BadParameter(
-                f"{file} is not a JSON list of conditions ({_reason(error)}).",
-                param_hint="--conditions",
-            ) from None
-    found += [_condition(text, styles) for text in given]
-    found += [_valid({"style": name}, styles, "--style") for name in style]
+    found = [] if file is None else _from_list(file, styles)
+    for number, text in enumerate(given, start=1):
+        hint = f"--condition {number}"
+        found.append(_valid(_values(text, hint), styles, hint))
+    for number, name in enumerate(style, start=1):
+        found.append(_valid({"style": name}, styles, f"--style {number}"))
     return found or None
 
 
-def _condition(text: str, styles: Styles) -> Condition:
-    hint = "--condition"
+def _from_list(file: Path, styles: Styles) -> list[Condition]:
+    hint = "--conditions"
+    try:
+        held = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise click.BadParameter(
+            f"{file} is not a JSON list of conditions ({_reason(error)}).", param_hint=hint
+        ) from None
+    if not isinstance(held, list):
+        raise click.BadParameter(f"{file} is not a JSON list of conditions.", param_hint=hint)
+    return [
+        _valid(values, styles, f"{hint} {number}") for number, values in enumerate(held, start=1)
+    ]
+
+
+def _values(text: str, hint: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     limits: dict[str, Any] = {}
     for part in _BETWEEN.split(text):
         key, equals, value = part.partition("=")
         if not equals:
             raise click.BadParameter(
-                f"{part!r} is not KEY=VALUE; keys are {', '.join(_KEYS)}.",
-                param_hint=hint,
+                f"{part!r} is not KEY=VALUE; keys are {', '.join(_KEYS)}.", param_hint=hint
             )
         said = _from_file(value, hint)
         (limits if key in _LIMITS else values)[key] = _number(said) if key in _NUMBERS else said
-    return _valid({**values, "limits": limits} if limits else values, styles, hint)
+    return {**values, "limits": limits} if limits else values
 
 
 def _number(text: str) -> int | float | str:
@@ -113,11 +123,28 @@ def _number(text: str) -> int | float | str:
     return text
 
 
-def _valid(values: dict[str, Any], styles: Styles, hint: str) -> Condition:
+def _valid(values: Any, styles: Styles, hint: str) -> Condition:
     try:
         return Condition.model_validate(values, context=styles)
     except ValidationError as error:
-        raise click.BadParameter(first_finding(error), param_hint=hint) from None
+        found = error.errors()[0]
+        # Limits stand beside the other keys at the shell, and a style is a flag of its own.
+        left_out = ("limits", "style" if hint.startswith("--style") else "")
+        where = ".".join(str(part) for part in found["loc"] if part not in left_out)
+        raise click.BadParameter(
+            _finding(where, _message(found, styles)), param_hint=hint
+        ) from None
+
+
+def _message(found: ErrorDetails, styles: Styles) -> str:
+    if found["type"] == "extra_forbidden":
+        return f"is not known; known are {', '.join(_KEYS)}"
+    if "is not a known style" in found["msg"]:
+        # A text of its own, which the API also takes, is no business of the shell.
+        return f"{found['input']!r:.60} is not a known style; use {', '.join(styles.names())}"
+    if found["type"] == "model_type":
+        return "is not a JSON object with the fields of a condition"
+    return found["msg"].removeprefix("Value error, ")
 
 
 def new_run(**fields: Any) -> NewRun:
@@ -132,17 +159,15 @@ def new_run(**fields: Any) -> NewRun:
     try:
         return NewRun.model_validate(given)
     except ValidationError as error:
-        raise click.UsageError(first_finding(error)) from None
+        found = error.errors()[0]
+        where = named(".".join(str(part) for part in found["loc"])) if found["loc"] else ""
+        blank = found["type"] == "string_pattern_mismatch"
+        message = "must not be blank" if blank else found["msg"].removeprefix("Value error, ")
+        raise click.UsageError(_finding(where, message)) from None
 
 
-def first_finding(error: ValidationError) -> str:
-    """Return the first thing that is wrong, and where."""
-    found = error.errors()[0]
-    where = ".".join(str(part) for part in found["loc"])
-    message = found["msg"].removeprefix("Value error, ")
-    if found["type"] == "string_pattern_mismatch":
-        message = "must not be blank"
-    return f"{where}: {message}." if where else f"{message}."
+def _finding(where: str, message: str) -> str:
+    return sentence(f"{where}: {message}" if where else message)
 
 
 def _reason(error: Exception) -> str:

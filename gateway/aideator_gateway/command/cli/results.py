@@ -1,6 +1,5 @@
 """``list`` and ``show``: what happened."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -9,12 +8,14 @@ from rich.console import Console
 from rich.text import Text
 
 from aideator_gateway.command.cli.causes import causes
+from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.command.cli.connect import for_reading
+from aideator_gateway.command.cli.hints import hint
 from aideator_gateway.command.cli.lookup import complete, find_run, words_of
 from aideator_gateway.command.cli.options import json_option, settings_options
-from aideator_gateway.command.cli.output import console
+from aideator_gateway.command.cli.output import console, say, say_json
 from aideator_gateway.command.client import Client
-from aideator_gateway.command.terminal import patches
+from aideator_gateway.command.terminal import asis, patches
 from aideator_gateway.command.terminal.pane import STYLES
 from aideator_gateway.command.terminal.tables import (
     model_line,
@@ -38,11 +39,11 @@ def list_runs(limit: int, as_json: bool, data_dir: Path | None) -> None:
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
         runs = client.runs(limit)
     if as_json:
-        click.echo(json.dumps([run.model_dump(mode="json") for run in runs]))
+        say_json([run.model_dump(mode="json") for run in runs])
     elif runs:
         console().print(runs_table(runs))
     else:
-        click.echo("There are no runs yet: aideator run starts one.", err=True)
+        say("There are no runs yet: aideator run starts one.", err=True)
 
 
 @click.command()
@@ -60,22 +61,26 @@ def show(
 ) -> None:
     """Show how a run went, or variation N of it with its patch.
 
-    RUN is a run's id or the start of one; without it, or as "latest", the newest run. --patch
-    and --transcript take the winner where N is left out.
+    RUN is a run's id or the start of one; without it, or as "latest", the newest run, inside a
+    checkout the newest of its repository. --patch and --transcript take the winner where N is
+    left out.
     """
     if only_patch + transcript + as_json > 1:
         raise click.UsageError("Use one of --patch, --transcript and --json.")
     word, number = words_of(words)
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
-        run = find_run(client, word)
+        run = find_run(client, word, checkout=Checkout.around())
         if only_patch:
             patches.show(console(), client.patch(run.run_id, number or winner_of(run)))
         elif transcript:
             lines = client.transcript(run.run_id, number or winner_of(run))
-            sys.stdout.buffer.write(lines)
+            if sys.stdout.isatty():
+                say(lines.decode(errors="replace").removesuffix("\n"))
+            else:
+                asis.write(lines)
         elif as_json:
             shown = run if number is None else variation_of(run, number)
-            click.echo(json.dumps(shown.model_dump(mode="json")))
+            say_json(shown.model_dump(mode="json"))
         elif number is None:
             _show_run(console(), run)
         else:
@@ -93,7 +98,7 @@ def winner_of(run: Run) -> int:
     if run.winning_variation_id is None:
         raise click.ClickException(
             f"{run.run_id} has no winner: give a variation, or record one with "
-            f"aideator select {run.run_id} N."
+            f"{hint('select', run.run_id, 'N')}."
         )
     return run.winning_variation_id
 

@@ -3,44 +3,36 @@
 What they serve is imported only when they do, so that other commands start fast.
 """
 
-import contextlib
+import asyncio
 import logging
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from aideator_gateway.command.cli.exits import FAILED
 from aideator_gateway.command.cli.options import settings_options
-from aideator_gateway.command.datadir import prepare, sole_owner
-from aideator_gateway.settings import Settings, SettingsError
+from aideator_gateway.command.cli.output import Notes
+from aideator_gateway.settings import Settings
 
 
 @click.command()
 @settings_options()
 def serve(**flags: Any) -> None:
     """Serve the HTTP API."""
-    from aideator_gateway.command.serving import GatewayServer, check_port  # noqa: PLC0415
+    from aideator_gateway.command.serving import serve as serve_gateway  # noqa: PLC0415
 
     settings = Settings.load(flags)
-    prepare(settings.data_dir)
-    with sole_owner(settings.data_dir):
-        pass  # else it would be said in the middle of the log
-    check_port(settings)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(Notes("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[log])
     for chatty in ("httpx", "httpx2", "anthropic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    if settings.demo:
-        click.echo("The model is a scripted demo, not an LLM: it costs nothing.", err=True)
-    server = GatewayServer(settings, log_level="info")
-    # Without a start, uvicorn exits with a code of its own.
-    with contextlib.suppress(SystemExit):
-        server.run()
-    if isinstance(server.error, SettingsError):
-        raise server.error
-    if not server.started:
-        sys.exit(FAILED)
+    number = asyncio.run(serve_gateway(settings))
+    if number is not None:
+        # It is all closed; whoever started this process is to see what ended it.
+        signal.raise_signal(number)
 
 
 @click.command("scripted-model")

@@ -68,6 +68,10 @@ class Columns:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is not None:
+            with self._lock:
+                for pane in self._panes.values():
+                    pane.leave()
         self._live.stop()
 
     def show(self, event: VariationEvent) -> None:

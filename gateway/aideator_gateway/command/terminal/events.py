@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from aideator_gateway.command.terminal.text import counted, figures, patch_size
+from aideator_gateway.command.terminal.text import counted, figures, one_line, patch_size
 from aideator_gateway.http.sse import STREAM_EVENTS, Completion, Failure, Message
 
 BRIEF = 100
@@ -29,6 +29,11 @@ def is_speech(event: VariationEvent) -> bool:
 
 def describe(event: VariationEvent, *, scripted: bool) -> tuple[str, str]:
     """Return an event that is no running text as a line, and its style; empty for nothing."""
+    line, style = _described(event, scripted=scripted)
+    return one_line(line), style
+
+
+def _described(event: VariationEvent, *, scripted: bool) -> tuple[str, str]:
     if isinstance(event, Message):
         return _message(event, scripted=scripted)
     used = ", ".join(figures(event.turns, event.usage, event.seconds, scripted=scripted))

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aideator_gateway.command.terminal.events import VariationEvent, describe, is_speech
-from aideator_gateway.command.terminal.text import colour, printable
+from aideator_gateway.command.terminal.text import colour, one_line, printable
 from aideator_gateway.http.sse import Failure, Message
 from aideator_gateway.runs.model import Variation
 
@@ -56,7 +56,10 @@ class Lines:
         """Show one event; running text is shown once it fills a line, or ends."""
         number = event.variation_id
         if isinstance(event, Message) and is_speech(event):
-            self._say(number, event.content or "", "dim" if event.type == "thinking" else "")
+            # Before lines are filled: what is made visible takes more room.
+            self._say(
+                number, printable(event.content or ""), "dim" if event.type == "thinking" else ""
+            )
             return
         self._flush(number)
         if isinstance(event, Failure):
@@ -99,8 +102,8 @@ class Lines:
 
     def _line(self, number: int, line: str, style: str) -> None:
         label = (self._labels[number], colour(number))
-        self._console.print(Text.assemble(label, (printable(line), style)), soft_wrap=True)
+        self._console.print(Text.assemble(label, (line, style)), soft_wrap=True)
 
 
 def _label(variation: Variation) -> str:
-    return printable(f"{variation.variation_id} {variation.condition.name or ''}".rstrip())
+    return one_line(f"{variation.variation_id} {variation.condition.name or ''}".rstrip())

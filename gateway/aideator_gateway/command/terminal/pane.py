@@ -52,6 +52,7 @@ class Pane:
         self._name = name(variation)
         self._scripted = scripted
         self._status = variation.status
+        self._left = False
         self._turn = 0
         self._usage = Usage()
         self._seconds: float | None = None
@@ -99,6 +100,10 @@ class Pane:
         if event.turns:
             self._turn, self._usage = event.turns, event.usage
 
+    def leave(self) -> None:
+        """Take in that nothing more will be heard of it."""
+        self._left = not self._status.ended
+
     def render(self, console: Console, width: int, height: int) -> Panel:
         """Return the column, ``width`` characters and ``height`` lines in size."""
         title = f"variation {self._name}"
@@ -118,7 +123,8 @@ class Pane:
         shown = figures(self._turn, self._usage, seconds, scripted=self._scripted)
         if not self._status.ended:
             shown[0] = f"turn {self._turn}"
-        status = (str(self._status), STYLES[self._status])
+        words = f"{self._status} when last heard of" if self._left else str(self._status)
+        status = (words, STYLES[self._status])
         return Text.assemble(status, (f" · {' · '.join(shown)}", "dim"), no_wrap=True)
 
     def _tail(self, console: Console, width: int, height: int) -> list[Text]:

@@ -1,10 +1,9 @@
 """Patches: in colour on a terminal, to the byte everywhere else."""
 
-import sys
-
 from rich.console import Console
 from rich.text import Text
 
+from aideator_gateway.command.terminal import asis
 from aideator_gateway.command.terminal.text import counted, name, patch_size, printable
 from aideator_gateway.runs.model import Variation
 
@@ -39,11 +38,10 @@ def show(console: Console, patch: bytes, *, at_most: int | None = None) -> int:
     """
     if not console.file.isatty():
         # Piped, a patch stays what it is: files in other encodings are in it as they are.
-        console.file.flush()
-        sys.stdout.buffer.write(patch)
-        sys.stdout.buffer.flush()
+        asis.write(patch)
         return 0
-    lines = patch.decode(errors="replace").splitlines()
+    # Only a newline ends a line of a patch; all else that may look like an end is shown.
+    lines = patch.decode(errors="replace").removesuffix("\n").split("\n") if patch else []
     for line in lines[:at_most]:
         console.print(Text(printable(line), style=_style(line)), soft_wrap=True)
     return len(lines) - len(lines[:at_most])

@@ -12,8 +12,10 @@ from aideator_gateway.command.terminal.text import (
     counted,
     duration,
     money,
+    one_line,
     patch_size,
     printable,
+    repository,
 )
 from aideator_gateway.runs.model import Run, Variation
 
@@ -38,8 +40,8 @@ def variations_table(run: Run) -> Table:
         won = variation.variation_id == run.winning_variation_id
         table.add_row(
             str(variation.variation_id),
-            *([Text(printable(variation.condition.label or ""))] if labelled else []),
-            *([Text(printable(variation.condition.style or ""))] if styled else []),
+            *([Text(one_line(variation.condition.label or ""))] if labelled else []),
+            *([Text(one_line(variation.condition.style or ""))] if styled else []),
             _status(variation),
             str(variation.turns),
             f"{variation.usage.tokens:,}",
@@ -77,7 +79,9 @@ def runs_table(runs: Sequence[Run]) -> Table:
     table.add_column("started", no_wrap=True)
     table.add_column("status", no_wrap=True)
     table.add_column("winner", no_wrap=True)
-    table.add_column("prompt", no_wrap=True, overflow="ellipsis")
+    # Only these two give way where there is not room for all.
+    table.add_column("repository", max_width=30)
+    table.add_column("prompt")
     for run in runs:
         winner = run.winning_variation_id
         prompt = textwrap.shorten(printable(run.prompt), 100, placeholder=" …")
@@ -86,7 +90,13 @@ def runs_table(runs: Sequence[Run]) -> Table:
             run.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
             Text(str(run.status), style=STYLES[run.status]),
             "" if winner is None else f"{winner} of {len(run.variations)}",
-            Text(f"[scripted] {prompt}" if run.scripted else prompt),
+            *(
+                Text(text, no_wrap=True, overflow="ellipsis")
+                for text in (
+                    repository(run.github_url),
+                    f"[scripted] {prompt}" if run.scripted else prompt,
+                )
+            ),
         )
     return table
 
@@ -100,7 +110,7 @@ def model_line(run: Run) -> str:
         parts.append(f"isolation: {run.isolation}")
     models = {v.condition.model or run.model for v in run.variations}
     scripted = f" ({SCRIPTED})" if run.scripted else ""
-    parts.append(f"model: {printable(', '.join(sorted(models)))}{scripted}")
+    parts.append(f"model: {one_line(', '.join(sorted(models)))}{scripted}")
     return " · ".join(parts)
 
 
@@ -115,8 +125,8 @@ def status_line(run: Run) -> str:
     return f"{run.status} · started {started}{took}"
 
 
-def title_line(run: Run) -> str:
-    """Return a run's id, and what it is about."""
+def title_line(run: Run, *, named: bool = True) -> str:
+    """Return a run's id, if it shall be ``named``, and what it is about."""
     count = counted(len(run.variations), "variation")
-    ref = f" at {printable(run.ref)}" if run.ref else ""
-    return f"{run.run_id}: {count} of {printable(run.github_url)}{ref}"
+    ref = f" at {one_line(run.ref)}" if run.ref else ""
+    return f"{run.run_id + ': ' if named else ''}{count} of {one_line(run.github_url)}{ref}"

@@ -1,6 +1,9 @@
 """Words and figures for people, and text of others made safe to show."""
 
+import re
 import unicodedata
+from collections.abc import Sequence
+from urllib.parse import unquote, urlsplit
 
 from aideator.protocol import Usage
 from aideator_gateway.runs.model import PatchStat, Variation
@@ -9,23 +12,45 @@ COLOURS = ("cyan", "magenta", "yellow", "green", "blue")
 
 SCRIPTED = "scripted demo, not an LLM"
 
+_BLANK = re.compile(
+    r"[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0d\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that nothing is drawn for (Unicode's Default_Ignorable_Code_Point).
+
+Python calls them printable. U+FE0E and U+FE0F are left out: they only choose how an emoji looks.
+"""
+
 
 def printable(text: str) -> str:
-    """Return ``text`` with control characters made visible.
+    """Return ``text`` with control characters made visible; newlines and tabs stay.
 
-    What an agent or a repository says is text, never a command to the terminal; this takes
-    escape sequences their force, and also what turns the direction of writing around.
+    What an agent, a repository or a server says is text, never a command to the terminal. This
+    takes escape sequences their force, turns no direction of writing around, and hides nothing:
+    the one place that decides what may go to a terminal.
     """
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible(character) for character in text)
 
 
+def one_line(text: str) -> str:
+    """Return ``text`` made visible like ``printable``, and newlines as well.
+
+    For what stands in a line of ours: a newline in it must not begin a line that looks like
+    another of ours.
+    """
+    return printable(text).replace("\n", r"\n")
+
+
 def _visible(character: str) -> str:
-    if character.isprintable() or character in "\t\n" or unicodedata.category(character) == "Zs":
+    if character in "\t\n" or unicodedata.category(character) == "Zs":
+        return character
+    if character.isprintable() and not _BLANK.match(character):
         return character
     code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def money(cost_usd: float | None, *, scripted: bool) -> str:
@@ -71,9 +96,20 @@ def patch_size(stat: PatchStat | None) -> str:
 def name(variation: Variation) -> str:
     """Return what a variation is called: its number, and its label or style if it has one."""
     label = variation.condition.name
-    return (
-        f"{variation.variation_id} ({printable(label)})" if label else str(variation.variation_id)
-    )
+    return f"{variation.variation_id} ({one_line(label)})" if label else str(variation.variation_id)
+
+
+def repository(url: str) -> str:
+    """Return what a repository is called for short: ``owner/name``, or a path's last part."""
+    parts = [part for part in urlsplit(url).path.split("/") if part and part != ".git"]
+    kept = parts[-1:] if url.startswith("file:") else parts[-2:]
+    return one_line(unquote("/".join(kept)).removesuffix(".git")) or one_line(url)
+
+
+def joined(things: Sequence[object]) -> str:
+    """Return ``1``, ``1 and 2``, ``1, 2 and 3``."""
+    words = [str(thing) for thing in things]
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def colour(variation_id: int) -> str:

@@ -27,11 +27,13 @@ async def files_below(git: Git, workspace: Workspace, path: str, pattern: str) -
     Raises
     ------
     ToolError, WorkspaceError
-        The path is not there, or the answer would be too long or take too long.
+        The path is not there or in a submodule, or the answer would be too long or take too
+        long.
     """
     if "\0" in pattern:
         raise ToolError("The glob has a null character. Leave it out.")
     real = workspace.resolve(path)
+    workspace.refuse_submodule(path, real)
     if not real.exists():
         raise ToolError(f"{path} does not exist. Use list_files without a path to see what does.")
     glob = _glob(workspace, real, pattern)

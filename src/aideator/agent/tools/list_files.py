@@ -48,6 +48,7 @@ class ListFiles:
         files = await files_below(self._git, self._workspace, path, text_of(given, "pattern", ""))
         if not files:
             return "No files match."
+        files = [f"{f}/ (submodule)" if f in self._workspace.submodules else f for f in files]
         entries = files if len(files) <= _MAX_ENTRIES else _folded(files)
         shown = "\n".join(entry.encode("utf-8", "replace").decode() for entry in entries)
         note = ""

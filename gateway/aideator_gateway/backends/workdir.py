@@ -1,0 +1,113 @@
+"""Where running variations have their files: one directory a run, marked with its gateway.
+
+Several gateways share the parent directory, and it may hold what none of them made. So only
+what is marked is ever removed, and only by its own gateway or once that one has died.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from aideator_gateway.backends.removal import Removals
+
+MARKER = ".aideator-run"
+"""File in a run's directory: the id of the gateway that works there."""
+
+_DISCARDED = re.compile(r"\.discarded\.(?P<owner>gw_\w+)\..+")
+
+_TRIES = 100
+
+
+class WorkDirectory:
+    """The directories of running variations.
+
+    Parameters
+    ----------
+    path
+        Their parent; made when it is needed, removed when it is empty.
+    owner
+        Id of the gateway that they are made for.
+    """
+
+    def __init__(self, path: Path, owner: str) -> None:
+        self._path = path
+        self._owner = owner
+        self._removals = Removals()
+
+    def make(self, run_id: str) -> Path:
+        """Make the directory of a run, readable by its owner alone.
+
+        Raises
+        ------
+        OSError
+            If it cannot be made.
+        """
+        directory = self._path / run_id
+        for left in reversed(range(_TRIES)):
+            self._path.mkdir(mode=0o700, exist_ok=True)
+            try:
+                directory.mkdir(mode=0o700)
+            except FileNotFoundError:
+                # Another gateway has just removed the parent, which was empty.
+                if not left:
+                    raise
+            else:
+                break
+        (directory / MARKER).write_text(self._owner)
+        return directory
+
+    def _discarded(self, directory: Path) -> Path:
+        """Give a run's directory a name that marks it, and return that: it is to be removed.
+
+        The file in it that marks it may be the first to go; the name stays to the end.
+        """
+        discarded = self._path / f".discarded.{self._owner}.{directory.name}"
+        try:
+            return directory.rename(discarded)
+        except OSError:
+            return directory
+
+    def remove(self, directory: Path) -> None:
+        """Begin to remove a run's directory; what cannot be removed now stays marked."""
+        self._removals.begin(self._discarded(directory))
+
+    def remove_part(self, directory: Path) -> None:
+        """Begin to remove a directory within a run's."""
+        self._removals.begin(directory)
+
+    async def clear(self, alive: Callable[[str], bool]) -> None:
+        """Remove what gateways left that have died."""
+        self._begin(lambda owner: owner != self._owner and not alive(owner))
+        await self._removals.wait()
+
+    async def aclose(self) -> None:
+        """Remove what is left of this gateway's own, and the parent if it is empty then.
+
+        It takes seconds at most; what is left then is marked, and for another gateway to remove.
+        """
+        self._begin(lambda owner: owner == self._owner)
+        await self._removals.aclose()
+        with contextlib.suppress(OSError):
+            self._path.rmdir()
+
+    def _begin(self, wanted: Callable[[str], bool]) -> None:
+        try:
+            entries = list(self._path.iterdir())
+        except OSError:
+            return
+        for entry in entries:
+            owner = owner_of(entry)
+            if owner is not None and wanted(owner):
+                discarded = _DISCARDED.fullmatch(entry.name)
+                self._removals.begin(entry if discarded else self._discarded(entry))
+
+
+def owner_of(directory: Path) -> str | None:
+    """Return the id of the gateway that made a directory, ``None`` if none did."""
+    if found := _DISCARDED.fullmatch(directory.name):
+        return found["owner"]
+    try:
+        return (directory / MARKER).read_text()
+    except (OSError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,279 @@
+"""The database file: whose it is, is known before anything is written to it."""
+
+import asyncio
+import fcntl
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from aideator.protocol import Limits, Status
+from aideator_gateway.runs.model import NewRun
+from aideator_gateway.runs.problems import StartError
+from aideator_gateway.runs.schema import APPLICATION_ID, SCHEMA, open_database
+from aideator_gateway.runs.store import Entry, Store
+from tests.support.command import error_of, run
+
+FORMAT_2 = """
+CREATE TABLE run (
+    run_id VARCHAR NOT NULL, created_at DATETIME NOT NULL, ended_at DATETIME,
+    status VARCHAR NOT NULL, github_url VARCHAR NOT NULL, ref VARCHAR, prompt VARCHAR NOT NULL,
+    "commit" VARCHAR, backend VARCHAR, isolation VARCHAR, model VARCHAR NOT NULL,
+    scripted BOOLEAN NOT NULL, limits JSON NOT NULL, "check" VARCHAR, idempotency_key VARCHAR,
+    request_digest VARCHAR, code VARCHAR, message VARCHAR,
+    PRIMARY KEY (run_id), UNIQUE (idempotency_key));
+CREATE INDEX ix_run_created_at ON run (created_at);
+CREATE INDEX ix_run_status ON run (status);
+CREATE TABLE variation (
+    run_id VARCHAR NOT NULL, variation_id INTEGER NOT NULL, status VARCHAR NOT NULL,
+    condition JSON NOT NULL, stop_reason VARCHAR, code VARCHAR, message VARCHAR,
+    summary VARCHAR, turns INTEGER NOT NULL, seconds FLOAT, usage JSON NOT NULL,
+    patch_stat JSON, "check" JSON,
+    PRIMARY KEY (run_id, variation_id),
+    FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE);
+CREATE TABLE event (
+    run_id VARCHAR NOT NULL, position INTEGER NOT NULL, variation_id INTEGER,
+    type VARCHAR NOT NULL, line VARCHAR NOT NULL,
+    PRIMARY KEY (run_id, position),
+    FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE);
+CREATE TABLE selection (
+    id INTEGER NOT NULL, run_id VARCHAR NOT NULL, variation_id INTEGER NOT NULL,
+    reason VARCHAR, selected_at DATETIME NOT NULL,
+    PRIMARY KEY (id), FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE);
+CREATE INDEX ix_selection_run_id ON selection (run_id);
+INSERT INTO run (run_id, created_at, status, github_url, prompt, model, scripted, limits)
+    VALUES ('run_0000000000000001', '2026-01-01 00:00:00.000000', 'running',
+            'https://github.com/user/repo', 'Do it.', 'a-model', 0, '{}');
+INSERT INTO variation (run_id, variation_id, status, condition, turns, usage)
+    VALUES ('run_0000000000000001', 1, 'running', '{}', 3, '{}');
+INSERT INTO event VALUES ('run_0000000000000001', 1, 1, 'text', '{"seq": 1}');
+INSERT INTO selection VALUES (1, 'run_0000000000000001', 1, 'why', '2026-01-01 00:00:00.000000');
+PRAGMA user_version = 2;
+"""
+
+
+def write(path: Path, script: str, *, wal: bool = False) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        if wal:
+            database.execute("PRAGMA journal_mode = WAL")
+        database.executescript(script)
+
+
+def foreign(path: Path) -> None:
+    write(path, "CREATE TABLE run (name TEXT); INSERT INTO run VALUES ('mine');")
+
+
+def foreign_in_wal_mode(path: Path) -> None:
+    write(path, "CREATE TABLE invoice (id TEXT); PRAGMA user_version = 2;", wal=True)
+
+
+def foreign_with_an_id(path: Path) -> None:
+    write(path, f"{FORMAT_2} PRAGMA application_id = 252006674;")
+
+
+def newer(path: Path) -> None:
+    write(path, f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 4711;")
+
+
+def newer_with_a_log(path: Path) -> None:
+    # What a program that was killed leaves: the number is in the log alone.
+    program = (
+        "import os, sqlite3, sys\n"
+        "database = sqlite3.connect(sys.argv[1])\n"
+        f"database.execute('PRAGMA application_id = {APPLICATION_ID}')\n"
+        "database.execute('PRAGMA journal_mode = WAL')\n"
+        "database.execute('PRAGMA user_version = 4711')\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path)], check=True)
+    assert path.with_name(f"{path.name}-wal").stat().st_size
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"SQLite is not what this is.\n" * 400)
+
+
+def damaged(path: Path) -> None:
+    write(path, FORMAT_2)
+    path.write_bytes(path.read_bytes()[:100] + b"\xff" * 8000)
+
+
+def directory(path: Path) -> None:
+    path.mkdir()
+    (path / "file").write_text("kept")
+
+
+REFUSED = [
+    (foreign, "is a database of another program"),
+    (foreign_in_wal_mode, "is a database of another program"),
+    (foreign_with_an_id, "is a database of another program"),
+    (newer, "has format 4711"),
+    (newer_with_a_log, "has format 4711"),
+    (garbage, "is not a database"),
+    (damaged, "is damaged"),
+    (directory, "is a directory"),
+]
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Return every file below, but for the index that SQLite makes anew for each reader."""
+    return {
+        str(file.relative_to(path)): file.read_bytes()
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and not file.name.endswith("-shm")
+    }
+
+
+@pytest.mark.parametrize(("make", "said"), REFUSED)
+def test_what_is_not_ours_to_use_is_refused_and_stays_as_it_is(
+    tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    make(data / "aideator.db")
+    before = contents(data)
+    for words in (("list",), ("serve", "--demo", "--port", "0", "--backend", "local")):
+        told = error_of(*words, "--data-dir", str(data), cwd=tmp_path)
+        assert said in told
+        assert str(data / "aideator.db") in told
+        assert "--data-dir" in told
+        assert contents(data) == before
+
+
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """Return a directory that every user can reach, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="aideator-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_database_that_may_not_be_read_is_refused(open_to_all: Path) -> None:
+    path = open_to_all / "aideator.db"
+    write(path, FORMAT_2)
+    path.chmod(0)
+    program = (
+        "import os, pathlib, sys\n"
+        "from aideator_gateway.runs.problems import StartError\n"
+        "from aideator_gateway.runs.schema import open_database\n"
+        # Root may read anything.
+        "os.getuid() or os.setuid(65534)\n"
+        "try:\n"
+        "    open_database(pathlib.Path(sys.argv[1]), 0.1)\n"
+        "except StartError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    assert "cannot be read and written" in done.stdout
+
+
+def test_a_database_that_stays_locked_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "aideator.db"
+    write(path, FORMAT_2)
+    before = path.read_bytes()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StartError, match=r"locked by another program for 0\.2 s"):
+            asyncio.run(Store(path, patience=0.2).open())
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_database_of_the_format_before_keeps_what_is_in_it(tmp_path: Path, wal: bool) -> None:
+    path = tmp_path / "aideator.db"
+    write(path, FORMAT_2, wal=wal)
+    # Its run has no owner, and nobody holds the directory: it is interrupted, and all kept.
+    out = run("show", "--json", "--data-dir", str(tmp_path), cwd=tmp_path).stdout.decode()
+    assert '"prompt": "Do it."' in out
+    assert '"turns": 3' in out
+    assert '"winning_variation_id": 1' in out
+    assert f'"status": "{Status.INTERRUPTED}"' in out
+    open_database(tmp_path / "new.db", 1.0)
+    with (
+        closing(sqlite3.connect(path)) as old,
+        closing(sqlite3.connect(tmp_path / "new.db")) as new,
+    ):
+        for table in ("run", "variation", "event", "selection"):
+            columns = 'SELECT name, type, "notnull" FROM pragma_table_info(?) ORDER BY name'
+            found = [database.execute(columns, (table,)).fetchall() for database in (old, new)]
+            assert found[0] == found[1] != []
+        for database in (old, new):
+            assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
+            assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        lines = old.execute("SELECT line FROM event WHERE position = 1").fetchall()
+        assert lines == [('{"seq": 1}',)]
+
+
+def test_a_run_of_a_gateway_of_the_version_before_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "aideator.db"
+    write(path, FORMAT_2, wal=True)
+    with (tmp_path / "aideator.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        words = ("list", "--json", "--data-dir", str(tmp_path))
+        assert b'"status": "running"' in run(*words, cwd=tmp_path).stdout
+    assert b'"status": "interrupted"' in run(*words, cwd=tmp_path).stdout
+
+
+def test_what_is_written_together_is_there_together_or_not_at_all(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store = Store(tmp_path / "aideator.db")
+        try:
+            await store.open()
+            request = NewRun(github_url="https://github.com/user/repo", prompt="x", variations=1)
+            await store.create_run("a", request, limits=Limits(), model="m", scripted=True)
+            entries = [Entry("a", position, 1, "text", "{}") for position in (1, 2, 2)]
+            with pytest.raises(IntegrityError):
+                await store.append(entries, [])
+            assert await store.entries("a", 0, 10) == []
+            await store.append(entries[:2], [])
+            assert await store.last_position("a") == 2
+        finally:
+            await store.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "aideator.db"
+    write(path, FORMAT_2)
+    with closing(sqlite3.connect(path)) as database:
+        # The column that is to be added is there, in a file that says it is older.
+        database.execute("ALTER TABLE run ADD COLUMN owner VARCHAR")
+        database.commit()
+    with pytest.raises(StartError, match="cannot be opened"):
+        open_database(path, 0.2)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (2,)
+        assert database.execute("PRAGMA application_id").fetchone() == (0,)
+
+
+def test_a_database_is_made_once_by_many_at_the_same_time(tmp_path: Path) -> None:
+    program = (
+        "import pathlib, sys\n"
+        "from aideator_gateway.runs.schema import open_database\n"
+        "open_database(pathlib.Path(sys.argv[1]), 30.0)\n"
+    )
+    path = tmp_path / "aideator.db"
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, str(path)], stderr=subprocess.PIPE)
+        for _ in range(6)
+    ]
+    assert [(p.communicate(timeout=60)[1], p.returncode) for p in started] == [(b"", 0)] * 6
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_database_whose_making_was_cut_off_is_made_to_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "aideator.db"
+    write(path, f"PRAGMA application_id = {APPLICATION_ID};", wal=True)
+    open_database(path, 1.0)
+    empty = tmp_path / "empty.db"
+    empty.touch()
+    open_database(empty, 1.0)
