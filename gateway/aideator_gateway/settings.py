@@ -26,6 +26,7 @@ from aideator.protocol import (
     EditorTool,
     check_server,
 )
+from aideator.protocol.commands import CHECK_SECONDS, MAX_SECONDS
 from aideator_gateway.addresses import (
     check_host,
     check_origin,
@@ -51,6 +52,20 @@ def default_data_dir() -> Path:
 def _absolute(path: Path) -> Path:
     """Return ``path`` as it is meant where it was given; sandboxes have other directories."""
     return path.expanduser().absolute()
+
+
+def check_directory(text: str) -> str:
+    """Return the absolute path of a directory of this machine.
+
+    Raises
+    ------
+    ValueError
+        If there is no such directory, or it is the root of all.
+    """
+    path = _absolute(Path(text))
+    if not path.is_dir() or path == Path("/"):
+        raise ValueError(f"{text!r:.200} is no directory below /")
+    return str(path)
 
 
 def _each(check: Callable[[str], str]) -> AfterValidator:
@@ -124,6 +139,22 @@ class Settings(BaseModel):
     )
     max_run_cost_usd: Annotated[float, Field(gt=0)] = _setting(
         DEFAULT_RUN_COST_USD, "Spending cap of a run in US dollars, unless the run sets one."
+    )
+    check_seconds: Annotated[int, Field(ge=1, le=MAX_SECONDS)] = _setting(
+        CHECK_SECONDS, "Seconds after which the check of a result is stopped."
+    )
+    check_network: bool = _setting(
+        False, "Let checks of the local backend reach the network. No request can ask for it."
+    )
+    check_path: Annotated[tuple[str, ...], _each(check_directory)] = _setting(
+        (),
+        "Another directory that checks of the local backend can read, such as a toolchain's; may "
+        "be given again.",
+    )
+    check_unsandboxed: bool = _setting(
+        False,
+        "Where bubblewrap does not work, run checks of the local backend as plain processes: they "
+        "can do what this user can do. No request can ask for it.",
     )
     max_concurrent_runs: Annotated[int, Field(ge=1, le=64)] = _setting(
         4, "Runs that work at once; more wait as pending."

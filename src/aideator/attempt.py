@@ -9,8 +9,6 @@ from dagger import Container, File, ReturnType, Secret, Service, dag, telemetry
 from aideator.check_result import CheckResult, run_check
 from aideator.containers import (
     GIT_DIR,
-    MAX_MEMORY_KIB,
-    MAX_PROCESSES,
     PACKAGES,
     PROGRAM,
     REPOSITORY,
@@ -31,6 +29,7 @@ from aideator.protocol import (
     Task,
     parse_line,
 )
+from aideator.protocol.commands import MAX_MEMORY_KIB, MAX_PROCESSES
 from aideator.usage import Usage
 from aideator.variation import Variation
 

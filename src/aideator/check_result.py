@@ -6,18 +6,22 @@ from typing import Annotated
 import dagger
 from dagger import Container, Directory, Doc, ReturnType, dag, field
 
-from aideator.containers import MAX_PROCESSES, REPOSITORY, STOPPED, USER, Command
+from aideator.containers import REPOSITORY, STOPPED, USER, Command
 from aideator.errors import told
+from aideator.protocol.commands import (
+    LIMIT_PROCESSES,
+    NOT_RUN_WORDS,
+    STOPPED_WORDS,
+    TAIL_BYTES,
+)
 from aideator.sdk import dagger_object
-
-TAIL_BYTES = 4000
 
 HOME = "/aideator/home"
 
 # The output goes to a file, whose size is limited, and its end is what is shown: a check
 # that prints without end costs neither the engine's disk nor anybody's terminal.
 _SCRIPT = """
-ulimit -u {processes} 2>/dev/null || ulimit -p {processes} 2>/dev/null
+{limit_processes}
 read before rest </proc/uptime
 "$@" >{home}/output 2>&1 </dev/null
 code=$?
@@ -54,7 +58,7 @@ async def run_check(place: Container, tree: Directory, command: Command) -> Chec
     tree
         The repository as an agent left it.
     """
-    script = _SCRIPT.format(processes=MAX_PROCESSES, home=HOME, tail=TAIL_BYTES)
+    script = _SCRIPT.format(limit_processes=LIMIT_PROCESSES, home=HOME, tail=TAIL_BYTES)
     container = (
         place.with_mounted_directory(REPOSITORY, tree, owner=USER)
         .with_directory(HOME, dag.directory(), owner=USER)
@@ -66,15 +70,15 @@ async def run_check(place: Container, tree: Directory, command: Command) -> Chec
     try:
         said = await container.stdout()
     except dagger.QueryError as error:
-        return _check(command.text, None, 0.0, f"It could not be run: {told(error)}")
+        return _check(command.text, None, 0.0, f"{NOT_RUN_WORDS}: {told(error)}")
     head, _, output = said.partition("\n")
     match = _HEAD.fullmatch(head)
     if match is None:
-        return _check(command.text, None, 0.0, f"It could not be run: {said or 'no output'}")
+        return _check(command.text, None, 0.0, f"{NOT_RUN_WORDS}: {said or 'no output'}")
     code = int(match["code"])
     taken = round(float(match["after"]) - float(match["before"]), 2)
     if code in STOPPED:
-        return _check(command.text, None, taken, f"{output.rstrip()}\nIt was stopped.".strip())
+        return _check(command.text, None, taken, f"{output.rstrip()}\n{STOPPED_WORDS}.".strip())
     return _check(command.text, code, taken, output)
 
 

@@ -7,6 +7,7 @@ from dagger import Container, Directory, dag
 
 from aideator.errors import told, unusable
 from aideator.protocol import ErrorCode
+from aideator.protocol.commands import LIMITS, MAX_SECONDS, NOBODY
 
 DEFAULT_IMAGE = "python:3.13-slim"
 
@@ -18,19 +19,10 @@ PACKAGES = "/aideator/packages"
 PROGRAM = "/aideator/program"
 REQUIREMENTS = "/aideator/requirements.txt"
 
-USER = "59999:59999"
-"""Who agents and checks run as: nobody's account, since a limit on processes counts all
-that one user id has on the machine, and binds no root."""
-
-MAX_MEMORY_KIB = 4 * 1024 * 1024
-MAX_FILE_BLOCKS = 4 * 1024 * 1024
-"""Largest file that set-up and checks may write: 2 GiB in the 512-byte blocks of a plain
-``sh``; a shell that counts in 1024 bytes allows twice that."""
-MAX_PROCESSES = 1024
+USER = f"{NOBODY}:{NOBODY}"
+"""Who agents and checks run as."""
 
 SETUP_SECONDS = 1800
-CHECK_SECONDS = 600
-MAX_SECONDS = 86_400
 
 STOPPED = (124, 137)
 """Exit codes of a command that ``timeout`` stopped, in kindness or not."""
@@ -79,8 +71,6 @@ $git add --all --force
 $git commit --quiet --allow-empty --no-verify --no-gpg-sign --message=Base
 """
 
-_LIMITS = f"ulimit -c 0; ulimit -d {MAX_MEMORY_KIB}; ulimit -f {MAX_FILE_BLOCKS}"
-
 
 @dataclass(frozen=True)
 class Command:
@@ -91,7 +81,7 @@ class Command:
 
     def words(self) -> list[str]:
         """Return what runs it with limits on memory, file size and time."""
-        script = f'{_LIMITS}; exec timeout -k 10 {self.seconds} sh -c "$1"'
+        script = f'{LIMITS}; exec timeout -k 10 {self.seconds} sh -c "$1"'
         return ["sh", "-c", script, "aideator", self.text]
 
 

@@ -8,7 +8,6 @@ from dagger import Container, Directory, Doc, Secret, Service, function
 from aideator import arguments as arg
 from aideator.attempt import Access
 from aideator.containers import (
-    CHECK_SECONDS,
     DEFAULT_IMAGE,
     SETUP_SECONDS,
     bench,
@@ -31,6 +30,7 @@ from aideator.protocol import (
     conditions_of,
     tasks_of,
 )
+from aideator.protocol.commands import CHECK_SECONDS
 from aideator.repository import files, resolve
 from aideator.run import Run, run_of
 from aideator.sdk import dagger_object, once_a_session

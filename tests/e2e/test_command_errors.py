@@ -20,6 +20,7 @@ from aideator_gateway.scripted_model.script import HttpError, Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import error_of, run
 from tests.support.gateways import serving
+from tests.support.programs import path_without
 
 DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000")
 
@@ -107,8 +108,11 @@ def test_a_number_that_is_none(tmp_path: Path, flag: str, value: str, said: str)
 
 def test_a_check_that_would_not_be_run(repository: Path, tmp_path: Path) -> None:
     data = str(tmp_path / "data")
-    said = error_of("run", ".", "x", "--check", "true", *DEMO, "--data-dir", data, cwd=repository)
-    assert said.startswith("--check: The local backend runs no checks")
+    programs = path_without(tmp_path / "bin", "bwrap")
+    words = ("run", ".", "x", "--check", "true", *DEMO, "--data-dir", data)
+    said = error_of(*words, cwd=repository, PATH=programs)
+    assert said.startswith("--check: Checks are run in bubblewrap, and bubblewrap (bwrap) is not")
+    assert "--check-unsandboxed" in said
     assert json.loads(run("list", "--json", "--data-dir", data, cwd=repository).stdout) == []
 
 

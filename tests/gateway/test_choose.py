@@ -55,13 +55,14 @@ def listening(tmp_path: Path) -> Iterator[str]:
         yield f"unix://{path}"
 
 
-def test_what_auto_chose_is_what_runs_no_checks(tmp_path: Path) -> None:
+def test_what_auto_chose_says_whether_there_are_checks(tmp_path: Path) -> None:
     none = {"PATH": str(tools(tmp_path)), "_EXPERIMENTAL_DAGGER_CLI_BIN": ""}
     with serving(tmp_path / "data", "--demo", "--backend", "auto", **none) as gateway:
         body = {"github_url": "https://github.com/user/repo", "prompt": "x", "check": "true"}
         answer = gateway.http.post("/runs", json=body)
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "check")
         assert gateway.http.get("/runs").json()["runs"] == []
+        assert gateway.http.get("/readyz").json()["checks"] is False
 
 
 def test_auto_is_local_without_a_client(tmp_path: Path) -> None:

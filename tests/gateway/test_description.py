@@ -15,7 +15,7 @@ SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 # Every check that schemathesis has is on, but for these.
 CONFIG = """
 # What no schema says: which hosts and styles there are, that conditions are as many as
-# variations, that this server's backend runs no checks.
+# variations, that a server without bubblewrap runs no checks.
 [[operations]]
 include-name = "POST /runs"
 [operations.checks]

@@ -68,3 +68,14 @@ class Programs:
 
     def _held(self, name: str) -> Path:
         return self._directory / f"{name}.held"
+
+
+def path_without(directory: Path, *names: str) -> str:
+    """Return a PATH on which there is what is on this one, but for the programs named."""
+    directory.mkdir()
+    for place in os.environ["PATH"].split(os.pathsep):
+        for program in Path(place).glob("*"):
+            link = directory / program.name
+            if program.name not in names and not link.is_symlink():
+                link.symlink_to(program)
+    return str(directory)

@@ -32,7 +32,7 @@ class ScriptedBackend:
     """Plays one function for each run."""
 
     name = "scripted"
-    runs_checks = False
+    no_checks: str | None = "it runs nothing"
 
     def __init__(self, play: Play) -> None:
         self._play = play

@@ -50,7 +50,9 @@ def plain_environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
-async def run(*words: str, environment: Mapping[str, str], seconds: float) -> Ended:
+async def run(
+    *words: str, environment: Mapping[str, str], seconds: float, stdout: int | None = None
+) -> Ended:
     """Run a program to its end, in a session of its own and without input.
 
     If the call is cancelled, the program and what it started are killed before it returns.
@@ -63,6 +65,9 @@ async def run(*words: str, environment: Mapping[str, str], seconds: float) -> En
         The whole environment.
     seconds
         How long it may take.
+    stdout
+        Descriptor of a file that takes what it writes to standard output; nothing of that is
+        kept then.
 
     Raises
     ------
@@ -77,13 +82,13 @@ async def run(*words: str, environment: Mapping[str, str], seconds: float) -> En
     process = await asyncio.create_subprocess_exec(
         "/bin/sh", "-c", _UNTIL_STDIN_ENDS, "sh", program, *words[1:],
         stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
         # Else Ctrl-C at a terminal would reach it, and look like a failure.
         start_new_session=True,
     )  # fmt: skip
-    assert process.stdout and process.stderr  # noqa: S101 - they are pipes
+    assert process.stderr  # noqa: S101 - it is a pipe
     out = asyncio.create_task(tail(process.stdout))
     err = asyncio.create_task(tail(process.stderr))
     try:
@@ -100,10 +105,10 @@ async def run(*words: str, environment: Mapping[str, str], seconds: float) -> En
     return Ended(code, out.result(), err.result())
 
 
-async def tail(stream: asyncio.StreamReader, keep: int = KEPT_BYTES) -> bytes:
-    """Read a stream to its end, and return the last ``keep`` bytes of it."""
+async def tail(stream: asyncio.StreamReader | None, keep: int = KEPT_BYTES) -> bytes:
+    """Read a stream, if there is one, to its end, and return the last ``keep`` bytes of it."""
     kept = b""
-    while chunk := await stream.read(65536):
+    while stream is not None and (chunk := await stream.read(65536)):
         kept = (kept + chunk)[-keep:]
     return kept
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
-from aideator_gateway.backends.children import plain_environment, run
+from aideator_gateway.backends.children import Ended, plain_environment, run
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +31,11 @@ class Removals:
         # A program of its own, because a thread could not be stopped when the gateway ends.
         async with self._turn:
             try:
-                ended = await run(
-                    "rm", "-rf", "--", str(directory),
-                    environment=plain_environment(), seconds=REMOVE_SECONDS,
-                )  # fmt: skip
+                ended = await _run("rm", "-rf", "--", str(directory))
+                if ended.code != 0:
+                    # A check may leave directories that not even their owner can write to.
+                    await _run("chmod", "-R", "u+rwX", "--", str(directory))
+                    ended = await _run("rm", "-rf", "--", str(directory))
             except OSError as error:
                 logger.warning("%s was not removed: %r", directory, error)
             else:
@@ -56,3 +57,7 @@ class Removals:
         if late:
             logger.warning("%s directories are left to be removed later", len(late))
             await asyncio.wait(late)
+
+
+async def _run(*words: str) -> Ended:
+    return await run(*words, environment=plain_environment(), seconds=REMOVE_SECONDS)

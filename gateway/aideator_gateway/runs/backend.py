@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from aideator.protocol import AnyEvent, Condition, ErrorCode, Limits, Task
+from aideator.protocol.commands import CHECK_SECONDS
 from aideator_gateway.runs.model import CheckResult, Readiness
 
 
@@ -20,6 +21,8 @@ class RunSpec:
     limits: Limits
     """The run's limits, of which each task has its variation's part."""
     check: str | None = None
+    check_seconds: int = CHECK_SECONDS
+    """Time after which a check is stopped."""
 
     @property
     def variation_ids(self) -> range:
@@ -77,8 +80,13 @@ class Backend(Protocol):
     """A place where variations run."""
 
     name: str
-    runs_checks: bool
-    """Whether it runs a run's ``check``; where not, no run that has one is started."""
+
+    @property
+    def no_checks(self) -> str | None:
+        """Why it runs no checks, and what to do about it; then no run that has one is started.
+
+        Known once it has started; ``None`` where it runs them.
+        """
 
     async def start(self) -> None:
         """Get ready; an engine that is missing is a state, not an error."""

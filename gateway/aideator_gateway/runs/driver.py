@@ -159,6 +159,7 @@ class Driver:
             url=run.github_url,
             ref=run.ref,
             check=run.check,
+            check_seconds=self._settings.check_seconds,
             limits=run.limits,
             tasks=tasks_of(
                 run.prompt,

@@ -111,7 +111,7 @@ class Runs:
         Raises
         ------
         Problem
-            If the repository may not be used, checks are asked for where none are run, or the
+            If the repository may not be used, a check is asked for where none is run, or the
             key was used for another request.
         """
         if key is None:
@@ -153,12 +153,8 @@ class Runs:
         )
         if request.ref is not None:
             check_ref(request.ref)
-        if request.check is not None and not self._backend.runs_checks:
-            raise invalid_field(
-                "check",
-                f"The {self._backend.name} backend runs no checks; leave this out, or start the "
-                "server with --backend dagger.",
-            )
+        if request.check is not None and self._backend.no_checks is not None:
+            raise invalid_field("check", self._backend.no_checks)
         request = request.model_copy(update={"github_url": url})
         limits = self._limits(request)
         if self._driver.closing:

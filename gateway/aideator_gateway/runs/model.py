@@ -43,6 +43,10 @@ def _count(value: Any) -> Any:
 VariationCount = Annotated[StrictInt, Field(ge=1, le=MAX_VARIATIONS), BeforeValidator(_count)]
 
 
+_ARGUMENT = r"^[^\x00]*[^\s\x00][^\x00]*$"
+"""What can be an argument of a program and is not blank: NUL would end it."""
+
+
 class NewRun(BaseModel):
     """Body of ``POST /runs``."""
 
@@ -79,10 +83,10 @@ class NewRun(BaseModel):
     limits: Limits | None = Field(
         default=None, description="What one variation may use; else the defaults."
     )
-    check: NonBlank | None = Field(
+    check: Annotated[str, Field(max_length=30_000, pattern=_ARGUMENT)] | None = Field(
         default=None,
-        description="Command run on every result, in a container without any key. Refused by a "
-        "server whose backend runs none: the local one.",
+        description="Command run on every result, without any key: in a container of its own, or "
+        "in a bubblewrap sandbox without network. Refused by a server that has neither.",
     )
 
     @model_validator(mode="before")
@@ -159,7 +163,9 @@ class Variation(_WithRemedy):
     usage: Usage = Usage()
     patch: PatchStat | None = None
     check: CheckResult | None = Field(
-        default=None, description="What the run's check said; known once the run has ended."
+        default=None,
+        description="What the run's check said; it comes behind the variation's end, and the "
+        "run's end behind all of them.",
     )
 
 
@@ -202,5 +208,6 @@ class Readiness(BaseModel):
     backend: str
     isolation: str | None
     reason: str = Field(description="Why this backend, or what is missing.")
+    checks: bool = Field(default=False, description="Whether a run's check can be carried out.")
     scripted: bool
     model: str

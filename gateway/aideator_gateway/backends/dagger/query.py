@@ -81,6 +81,7 @@ def run_query(
         limits=spec.limits.model_dump_json(),
         runId=spec.run_id,
         check=spec.check,
+        checkSeconds=spec.check_seconds if spec.check else None,
         events="json",
     )
     aideator = query.call("aideator", **access)

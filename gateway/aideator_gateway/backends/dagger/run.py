@@ -23,7 +23,7 @@ LATE_SECONDS = 1.5
 """How long events may still be on their way once the query has answered."""
 
 SPARE_SECONDS = 1800.0
-"""What fetching, set-up and checks may take beside the agents' own time."""
+"""What fetching and set-up may take beside the time of agents and checks."""
 
 ISOLATION = "dagger"
 
@@ -99,6 +99,8 @@ class DaggerRun:
     async def _ask(self) -> Answer:
         """Ask the module; cancelling it stops the containers."""
         seconds = self._spec.max_seconds + SPARE_SECONDS
+        if self._spec.check is not None:
+            seconds += self._spec.check_seconds
         early = None
         try:
             async with asyncio.timeout(seconds):

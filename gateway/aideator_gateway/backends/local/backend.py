@@ -17,6 +17,7 @@ from aideator.protocol import (
 )
 from aideator_gateway.backends.children import kill_group, plain_environment, run, tail
 from aideator_gateway.backends.git import fetch_commit, network_environment
+from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink, from_os_error
@@ -49,7 +50,6 @@ class LocalBackend:
     """
 
     name = "local"
-    runs_checks = False
 
     def __init__(self, settings: Settings, work: WorkDirectory, *, why: str = "") -> None:
         self._settings = settings
@@ -57,17 +57,25 @@ class LocalBackend:
         self._work = work
         self._bubblewrap = False
         self._reason = ""
+        self._checks = Checks(settings)
 
     @property
     def isolation(self) -> str:
         """``bubblewrap`` or ``process``."""
         return "bubblewrap" if self._bubblewrap else "process"
 
+    @property
+    def no_checks(self) -> str | None:
+        """Why no checks are run, if none are."""
+        return self._checks.problem
+
     async def start(self) -> None:
         """Find out what can keep agents apart."""
         problem = await bubblewrap_problem()
         self._bubblewrap = problem is None
-        self._reason = self._why + (problem or "bubblewrap works")
+        await self._checks.start(problem)
+        notes = filter(None, (problem or "bubblewrap works", self._checks.note))
+        self._reason = self._why + "; ".join(notes)
         if problem:
             logger.warning(
                 "%s: agents run as plain processes with resource limits and can read "
@@ -83,6 +91,7 @@ class LocalBackend:
             backend=self.name,
             isolation=self.isolation,
             reason=self._reason if git else "git is not installed, or not on PATH",
+            checks=self.no_checks is None,
             scripted=self._settings.scripted,
             model=self._settings.model,
         )
@@ -115,15 +124,19 @@ class LocalBackend:
     async def _variation(
         self, spec: RunSpec, number: int, directory: Path, sink: Sink, stop: asyncio.Event
     ) -> None:
+        sandbox = None
         try:
-            sandbox = await unless(stop, self._sandbox(spec, number, directory))
+            try:
+                sandbox = await unless(stop, self._sandbox(spec, number, directory))
+                if sandbox is not None and not stop.is_set():
+                    await self._agent(spec, number, sandbox, sink, stop)
+            except BackendError as error:
+                await sink.failed(number, error)
+            except OSError as error:
+                logger.exception("variation %s of %s failed", number, spec.run_id)
+                await sink.failed(number, from_os_error(error))
             if sandbox is not None and not stop.is_set():
-                await self._agent(spec, number, sandbox, sink, stop)
-        except BackendError as error:
-            await sink.failed(number, error)
-        except OSError as error:
-            logger.exception("variation %s of %s failed", number, spec.run_id)
-            await sink.failed(number, from_os_error(error))
+                await self._check(spec, number, sandbox, sink, stop)
         finally:
             self._work.remove_part(directory / f"v{number}")
 
@@ -206,6 +219,23 @@ class LocalBackend:
             said = (await noise).decode(errors="replace").strip()
         if not ended and not stop.is_set():
             raise BackendError(ErrorCode.AGENT_CRASHED, self._scrub(_crash(code, said)))
+
+    async def _check(
+        self, spec: RunSpec, number: int, sandbox: Path, sink: Sink, stop: asyncio.Event
+    ) -> None:
+        if spec.check is None:
+            return
+        place = sandbox.with_name(f"check{number}")
+        try:
+            result = await self._checks.check(
+                spec.check, sandbox / "repo", place, stop, seconds=spec.check_seconds
+            )
+        except asyncio.CancelledError:
+            await sink.checked(number, stopped_with_gateway(spec.check))
+            raise
+        finally:
+            self._work.remove_part(place)
+        await sink.checked(number, result)
 
     def _environment(self, run_id: str, number: int, sandbox: Path) -> dict[str, str]:
         environment = {

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import aideator
@@ -26,29 +27,53 @@ CONFIGURATION = (
 )  # fmt: skip
 
 
-def bubblewrap_command(directory: Path) -> list[str]:
+def bubblewrap_command(
+    directory: Path,
+    *,
+    readable: Iterable[str] = (),
+    network: bool = True,
+    changes_user: bool = False,
+) -> list[str]:
     """Return the words before a command that runs it in bubblewrap.
 
     Parameters
     ----------
     directory
         The only directory that can be written, under its own name.
+    readable
+        More directories that can be read, under their own names.
+    network
+        Whether it can reach the network; else it has a loopback of its own alone.
+    changes_user
+        Whether it is root, and becomes another user before it does anything else.
     """
-    readable = [*SYSTEM, *CONFIGURATION, *(str(path) for path in _python_directories())]
-    readable += [
-        os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ
-    ]
-    binds = [word for path in readable for word in ("--ro-bind-try", path, path)]
+    paths = [*readable, *SYSTEM, *CONFIGURATION, *map(str, _python_directories())]
+    paths += [os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ]
     return [
         "bwrap",
-        "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts",
-        "--unshare-cgroup-try",
+        "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
+        *(() if network else ("--unshare-net",)),
         "--die-with-parent", "--new-session", "--cap-drop", "ALL",
         "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",  # noqa: S108 - its own
-        *binds,
+        *(_open_to_all([*paths, str(directory)]) if changes_user else ("--unshare-user",)),
+        *(word for path in paths for word in ("--ro-bind-try", path, path)),
         "--bind", str(directory), str(directory),
         "--chdir", str(directory),
         "--",
+    ]  # fmt: skip
+
+
+def _open_to_all(paths: Iterable[str]) -> list[str]:
+    """Return the options by which another user than bubblewrap's can get to ``paths``."""
+    parents = dict.fromkeys(p for path in paths for p in reversed(Path(path).parents[:-1]))
+    return [
+        "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID",
+        *(
+            word
+            for shared in ("/tmp", "/dev/shm")  # noqa: S108 - its own
+            for word in ("--perms", "1777", "--tmpfs", shared)
+        ),
+        *(word for path in parents for word in ("--perms", "0755", "--dir", str(path))),
     ]  # fmt: skip
 
 

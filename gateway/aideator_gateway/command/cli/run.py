@@ -55,7 +55,8 @@ COUNT = click.IntRange(1, MAX_VARIATIONS)
 )  # fmt: skip
 @click.option(
     "--check",
-    help="Command to run on every result; refused where the backend runs none: the local one.",
+    help="Command to run on every result, in a sandbox without key and network; refused where "
+    "there is none.",
 )
 @limits_options
 @json_option

@@ -1,0 +1,208 @@
+"""A check of a run on the local backend: when it runs, on what, and where its result is seen."""
+
+import json
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from aideator_gateway.scripted_model.script import HttpError, Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
+from tests.support.checks import DEMO, check_of, need_bubblewrap
+from tests.support.command import run
+from tests.support.gateways import Gateway, serving
+from tests.support.processes import wait_until_gone, wait_until_removed
+from tests.support.programs import path_without
+
+SECONDS = 60.0
+WAITING = "echo begun; while [ ! -e go ]; do sleep 0.1; done; echo went on"
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    with serving(tmp_path / "data", *DEMO) as gateway:
+        need_bubblewrap(gateway)
+        yield gateway
+
+
+def wait_for(path: Path) -> Path:
+    deadline = time.monotonic() + SECONDS
+    while not path.exists():
+        assert time.monotonic() < deadline, path
+        time.sleep(0.05)
+    return path
+
+
+def start_waiting(gateway: Gateway, repository: Path) -> tuple[str, Path]:
+    """Start a run whose check waits, and return the tree that it waits in once it does."""
+    run_id = gateway.create(
+        github_url=repository.as_uri(), variations=1, check=f"touch ../home/at-work; {WAITING}"
+    )
+    place = gateway.data_dir / "work" / run_id / "check1"
+    wait_for(place / "home" / "at-work")
+    return run_id, place / "repo"
+
+
+def test_a_result_can_be_picked_before_its_check_is_through_and_the_run_ends_after_it(
+    gateway: Gateway, shared_repository: Path
+) -> None:
+    run_id, tree = start_waiting(gateway, shared_repository)
+    run = gateway.run(run_id)
+    variation = run["variations"][0]
+    assert (run["status"], variation["status"], variation["check"]) == (
+        "running", "completed", None
+    )  # fmt: skip
+    chosen = gateway.http.post(f"/runs/{run_id}/select", json={"winning_variation_id": 1})
+    assert chosen.status_code == 200
+    before = gateway.http.get(f"/runs/{run_id}/variations/1/patch").content
+    (tree / "go").touch()
+    run = gateway.finish(run_id)
+    check = check_of(run)
+    assert (check["exit_code"], check["passed"], check["output"]) == (0, True, "begun\nwent on\n")
+    assert check["seconds"] > 0
+    assert run["status"] == "completed"
+    assert gateway.http.get(f"/runs/{run_id}/variations/1/patch").content == before
+    assert wait_until_removed(gateway.data_dir) == []
+
+
+def test_each_result_is_checked_by_itself(shared_repository: Path, tmp_path: Path) -> None:
+    edit = {"command": "create", "path": "made.txt", "file_text": "made\n"}
+    tool = ToolUse("str_replace_based_edit_tool", edit)
+    script = Script({1: [[tool], [Text("Done.")]]}, default=[[Text("Nothing to do.")]])
+    with (
+        ScriptedModel(script) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        need_bubblewrap(gateway)
+        run_id = gateway.create(
+            github_url=shared_repository.as_uri(), variations=2, check="ls -A ..; cat made.txt"
+        )
+        run = gateway.finish(run_id)
+    first, second = check_of(run, 1), check_of(run, 2)
+    assert (first["exit_code"], first["output"]) == (0, "home\nrepo\ntmp\nmade\n")
+    assert (second["exit_code"], second["passed"]) == (1, False)
+    assert "No such file" in second["output"]
+
+
+def test_what_a_failed_attempt_left_is_checked_too(shared_repository: Path, tmp_path: Path) -> None:
+    refused = [[HttpError(400, "invalid_request_error", "no")]]
+    with (
+        ScriptedModel(Script({}, default=refused)) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        need_bubblewrap(gateway)
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1, check="exit 3")
+        run = gateway.finish(run_id)
+    assert run["variations"][0]["status"] == "failed"
+    assert check_of(run)["exit_code"] == 3
+
+
+def test_cancelling_stops_a_check_and_says_so(gateway: Gateway, shared_repository: Path) -> None:
+    run_id, _ = start_waiting(gateway, shared_repository)
+    started = time.monotonic()
+    run = gateway.http.post(f"/runs/{run_id}/cancel", json={}).json()
+    assert time.monotonic() - started < 6.0
+    # Its variations had completed, so the run has.
+    assert run["status"] == "completed"
+    check = check_of(run)
+    assert (check["exit_code"], check["passed"]) == (None, False)
+    assert check["output"] == "begun\nIt was stopped: the run was cancelled."
+    assert wait_until_gone(gateway.data_dir, 10) == []
+
+
+def test_the_end_of_the_gateway_stops_a_check_and_says_so(
+    gateway: Gateway, shared_repository: Path
+) -> None:
+    run_id, _ = start_waiting(gateway, shared_repository)
+    gateway.stop()
+    assert wait_until_gone(gateway.data_dir, 10) == []
+    with serving(gateway.data_dir, *DEMO) as again:
+        found = again.run(run_id)
+    assert found["variations"][0]["status"] == "completed"
+    assert check_of(found)["output"] == "It was stopped: the gateway ended."
+
+
+def test_a_check_does_not_outlive_a_gateway_that_is_killed(
+    gateway: Gateway, shared_repository: Path
+) -> None:
+    run_id, _ = start_waiting(gateway, shared_repository)
+    gateway.stop(signal.SIGKILL)
+    assert wait_until_gone(gateway.data_dir, 10) == []
+    with serving(gateway.data_dir, *DEMO) as again:
+        found = again.run(run_id)
+        assert found["variations"][0]["status"] == "completed"
+        assert check_of(found) is None
+        assert wait_until_removed(gateway.data_dir) == []
+
+
+def test_the_command_shows_what_the_check_said(repository: Path, tmp_path: Path) -> None:
+    if shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    data = ("--data-dir", str(tmp_path / "data"))
+    flags = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000", *data)
+    done = run("run", ".", "x", "-n", "1", "--check", "exit 5", *flags, cwd=repository)
+    assert b"failed (5)" in done.stdout
+    assert b"failed (5)" in run("show", *data, cwd=repository).stdout
+    shown = json.loads(run("show", "1", "--json", *data, cwd=repository).stdout)
+    assert shown["check"]["exit_code"] == 5
+
+
+def test_without_bubblewrap_a_check_is_refused_before_anything_is_spent(
+    shared_repository: Path, tmp_path: Path
+) -> None:
+    with serving(tmp_path / "data", *DEMO, PATH=path_without(tmp_path / "bin", "bwrap")) as gateway:
+        body = {"github_url": shared_repository.as_uri(), "prompt": "x", "check": "true"}
+        refused = gateway.http.post("/runs", json=body)
+        assert refused.status_code == 422
+        error = refused.json()["errors"][0]
+        assert error["field"] == "check"
+        assert "Install bubblewrap" in error["message"]
+        assert "--check-unsandboxed" in error["message"]
+        assert gateway.http.get("/runs").json()["runs"] == []
+        assert gateway.http.get("/readyz").json()["checks"] is False
+        # The operator alone can allow it.
+        asked = gateway.http.post("/runs", json={**body, "check_unsandboxed": True})
+        assert asked.json()["errors"][0]["field"] == "check_unsandboxed"
+
+
+def test_without_bubblewrap_the_operator_can_allow_checks_as_plain_processes(
+    shared_repository: Path, tmp_path: Path
+) -> None:
+    with serving(
+        tmp_path / "data", *DEMO, "--check-unsandboxed",
+        PATH=path_without(tmp_path / "bin", "bwrap"), AIDEATOR_API_KEY="key-canary",
+    ) as gateway:  # fmt: skip
+        said = "checks run as plain processes (--check-unsandboxed)"
+        assert said in gateway.http.get("/readyz").json()["reason"]
+        assert said in gateway.log.read_text()
+        assert gateway.http.get("/readyz").json()["checks"] is True
+        run_id = gateway.create(
+            github_url=shared_repository.as_uri(), variations=1,
+            check="env; pwd; ulimit -c; truncate -s 9G big; exit 4",
+        )  # fmt: skip
+        check = check_of(gateway.finish(run_id))
+    assert check["exit_code"] == 4
+    assert "File too large" in check["output"] or "file size" in check["output"].lower()
+    assert f"/work/{run_id}/check1/home" in check["output"]
+    assert "key-canary" not in check["output"]
+
+
+def test_with_bubblewrap_a_check_is_sandboxed_whatever_is_allowed(
+    shared_repository: Path, tmp_path: Path
+) -> None:
+    with serving(tmp_path / "data", *DEMO, "--check-unsandboxed") as gateway:
+        need_bubblewrap(gateway)
+        run_id = gateway.create(
+            github_url=shared_repository.as_uri(), variations=1,
+            check=f"test ! -e {gateway.data_dir}/server.json",
+        )  # fmt: skip
+        assert check_of(gateway.finish(run_id))["passed"]
