@@ -134,12 +134,14 @@ def test_it_finds_no_secret_and_nothing_of_the_gateway(
         need_bubblewrap(gateway)
         command = (
             f"env; cat /proc/*/environ; ls -A {gateway.data_dir} {gateway.data_dir}/work/*; "
-            f"cat {gateway.data_dir}/aideator.db; ls -d /proc/{gateway.process.pid}; ls -A ~"
+            f"cat {gateway.data_dir}/aideator.db; ls -d /proc/{gateway.process.pid}; ls -A ~; "
+            f"printf '%s%s\\n' {KEY[:9]} {KEY[9:]}"
         )
         check = checked(gateway, shared_repository, command)
     said = check["output"]
     assert KEY not in said
     assert TOKEN not in said
+    assert said.endswith("***\n")
     assert f"HOME={gateway.data_dir}" in said
     for hidden in (f"{gateway.data_dir}/aideator.db", f"/proc/{gateway.process.pid}"):
         assert f"'{hidden}': No such file" in said or f"{hidden}: No such file" in said

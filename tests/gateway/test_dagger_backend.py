@@ -268,6 +268,7 @@ def test_what_a_run_asks_for_reaches_the_module(gateway: Gateway, engine: Engine
     asked = engine.run_query
     values = list(asked["variables"].values())
     assert asked["query"].startswith(f"query {run_id}(")
+    assert "checkSeconds: 600" in asked["query"]
     assert {"main", "pytest -q", engine.url, "Do it."} <= {
         value for value in values if isinstance(value, str)
     }

@@ -120,7 +120,7 @@ class Checks:
         started = time.monotonic()
         code, why = None, ""
         try:
-            await self._prepare(tree, place)
+            await unless(stop, self._prepare(tree, place))
             # A file, not a pipe: what a check leaves running may hold on to it, and one that
             # prints without end costs the gateway nothing.
             with tempfile.TemporaryFile(dir=place.parent) as output:
@@ -138,7 +138,7 @@ class Checks:
                 else:
                     if ended is None:
                         why = f"{STOPPED_WORDS}: the run was cancelled."
-                    elif ended.said == _BEGUN:
+                    elif ended.said.endswith(_BEGUN):
                         code = ended.code
                     else:
                         why = f"{NOT_RUN_WORDS}: {ended.said or ended.code}"
