@@ -100,13 +100,13 @@ def test_a_named_origin_can_read_every_answer(
     assert {"Location", "Idempotent-Replayed"} <= set(exposed)
 
 
-def test_a_named_origin_can_read_that_the_server_failed(tmp_path: Path) -> None:
+def test_a_named_origin_can_read_that_the_database_cannot_be_used(tmp_path: Path) -> None:
     flags = ("--demo", "--backend", "local", "--allow-origin", PAGE)
     with serving(tmp_path / "data", *flags) as gateway:
         with contextlib.closing(sqlite3.connect(tmp_path / "data" / "aideator.db")) as database:
             database.execute("ALTER TABLE run RENAME TO lost")
         answer = gateway.http.get("/runs", headers={"Origin": PAGE})
-        assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+        assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
         assert answer.headers["access-control-allow-origin"] == PAGE
 
 

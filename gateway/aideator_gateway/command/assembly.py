@@ -11,7 +11,7 @@ from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.command.datadir import DATABASE, WORK
 from aideator_gateway.command.gateways import Gateways
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
-from aideator_gateway.http.routes import State
+from aideator_gateway.http.handlers import State
 from aideator_gateway.runs.life import Runs
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics

@@ -20,7 +20,7 @@ from aideator_gateway.command.fit import to_be_told
 from aideator_gateway.command.gateways import Gateways, Instance, serving
 from aideator_gateway.hosting import HostedServer, listen
 from aideator_gateway.http.app import create_app
-from aideator_gateway.http.routes import State
+from aideator_gateway.http.handlers import State
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.runs.schema import check_database
 from aideator_gateway.runs.store import PATIENCE

@@ -4,11 +4,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
-from aideator_gateway.http.client_page import page_routes
 from aideator_gateway.http.guard import Guard
+from aideator_gateway.http.handlers import State
 from aideator_gateway.http.pages import Pages
 from aideator_gateway.http.problems import HANDLERS
-from aideator_gateway.http.routes import ROUTES, State
+from aideator_gateway.http.routes import routes
 from aideator_gateway.settings import Settings
 
 
@@ -23,7 +23,7 @@ def create_app(settings: Settings, state: State) -> ASGIApp:
         What requests are answered from, opened for as long as the application is served.
     """
     app = Starlette(
-        routes=[*ROUTES, *page_routes()],
+        routes=routes(),
         exception_handlers=HANDLERS,
         middleware=[Middleware(Guard, settings=settings)],
     )

@@ -5,66 +5,43 @@ test holds to it.
 """
 
 import json
+import re
 from importlib.metadata import version
 from typing import Any
 
 from pydantic import BaseModel
 
-from aideator_gateway.http import bodies, cursor
+from aideator_gateway.http.endpoint import Answer, Endpoint
+from aideator_gateway.http.endpoints import ENDPOINTS
 from aideator_gateway.http.problems import CODES, PROBLEM_JSON, ProblemDetails
 from aideator_gateway.http.schemas import TEMPLATE, schemas
 from aideator_gateway.http.sse import STREAM_EVENTS
-from aideator_gateway.runs.model import NewRun, Readiness, Run
 
-_REQUESTS: tuple[type[BaseModel], ...] = (NewRun, bodies.NewSelection, bodies.Cancellation)
-_ANSWERS: tuple[type[BaseModel], ...] = (
-    bodies.RunCreated,
-    bodies.Success,
-    Run,
-    bodies.RunList,
-    bodies.Health,
-    Readiness,
-    ProblemDetails,
-    *STREAM_EVENTS.values(),
-)
-
-_RUN_ID = {
-    "name": "run_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
-    "example": "run_def456",
+_PATH = {
+    "run_id": {
+        "name": "run_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "run_def456",
+    },
+    "variation_id": {
+        "name": "variation_id",
+        "in": "path",
+        "required": True,
+        "description": "1 to the number of variations.",
+        # Larger than any database knows is simply no path of this API.
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 2,
+    },
 }
-_VARIATION_ID = {
-    "name": "variation_id",
-    "in": "path",
-    "required": True,
-    "description": "1 to the number of variations.",
-    # Larger than any database knows is simply no path of this API.
-    "schema": {"type": "integer", "minimum": 0},
-    "example": 2,
-}
-_GUARDED = ("host_not_allowed", "unauthorized", "origin_not_allowed")
-_BODY = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")
+"""Parameters of paths."""
 
-_STREAM_EXAMPLE = """id: 4
-event: message
-data: {"variation_id": 1, "type": "agent_output", "content": "Okay, I will start by ", \
-"turn": 1, "try": 1, "attempt": 1, "time": 1760000000.0}
-
-id: 981
-event: completion
-data: {"variation_id": 1, "status": "completed", "stop_reason": "end_turn"}
-
-id: 990
-event: error
-data: {"variation_id": 3, "status": "failed", "code": "rate_limited", \
-"message": "API rate limit exceeded."}
-
-id: 995
-event: end
-data: {"status": "completed"}
-"""
+_ALWAYS = (
+    "host_not_allowed", "unauthorized", "origin_not_allowed", "internal_error",
+    "storage_unavailable",
+)  # fmt: skip
+"""Codes that every endpoint may answer with."""
 
 
 def document() -> dict[str, Any]:
@@ -82,7 +59,7 @@ def document() -> dict[str, Any]:
         "security": [{}, {"token": []}],
         "paths": _paths(),
         "components": {
-            "schemas": schemas(_REQUESTS, _ANSWERS),
+            "schemas": schemas(_requests(), _answers()),
             "securitySchemes": {
                 "token": {
                     "type": "http",
@@ -102,177 +79,59 @@ _DESCRIPTION = (
 )
 
 
+def _requests() -> list[type[BaseModel]]:
+    return [endpoint.body for endpoint in ENDPOINTS if endpoint.body is not None]
+
+
+def _answers() -> list[type[BaseModel]]:
+    answers = (answer for endpoint in ENDPOINTS for answer in endpoint.answers.values())
+    models = [answer.model for answer in answers if answer.model is not None]
+    return [*dict.fromkeys(models), ProblemDetails, *STREAM_EVENTS.values()]
+
+
 def _paths() -> dict[str, Any]:
-    return {
-        "/runs": {
-            "post": _operation(
-                "createRun",
-                "Create a new agent run",
-                {"202": _created()},
-                (*_BODY, "invalid_header", "idempotency_conflict", "run_deleted", "stopping"),
-                parameters=[
-                    {
-                        "name": "Idempotency-Key",
-                        "in": "header",
-                        "description": (
-                            "The same body under the same key is the same run; another body "
-                            "is refused, and so is the key of a run that was deleted."
-                        ),
-                        "schema": {
-                            "type": "string",
-                            "minLength": 1,
-                            "maxLength": 255,
-                            "pattern": "^[!-~]([ -~]*[!-~])?$",
-                        },
-                    }
-                ],
-                body=NewRun,
-            ),
-            "get": _operation(
-                "listRuns",
-                "List runs, newest first",
-                {"200": _json("A page of runs.", bodies.RunList)},
-                ("invalid_request",),
-                parameters=[
-                    {
-                        "name": "limit",
-                        "in": "query",
-                        "schema": {"type": "integer", "minimum": 1, "maximum": 200, "default": 50},
-                    },
-                    {
-                        "name": "cursor",
-                        "in": "query",
-                        "description": (
-                            "`next` of the page before; good also when its run was deleted."
-                        ),
-                        "schema": {"type": "string", "pattern": cursor.PATTERN},
-                    },
-                    {
-                        "name": "search",
-                        "in": "query",
-                        "description": (
-                            "Part of a prompt, a repository, a run's id, a label or a style; "
-                            "case counts for nothing."
-                        ),
-                        "schema": {"type": "string", "maxLength": bodies.BRIEF},
-                    },
-                ],
-            ),
-        },
-        "/runs/{run_id}": {
-            "parameters": [_RUN_ID],
-            "get": _operation(
-                "getRun", "Get a run", {"200": _json("The run.", Run)}, ("run_not_found",)
-            ),
-            "delete": _operation(
-                "deleteRun",
-                "Delete a run that has ended, with its log and patches",
-                {"204": {"description": "Deleted."}},
-                ("run_not_found", "run_active"),
-            ),
-        },
-        "/runs/{run_id}/stream": {"parameters": [_RUN_ID], "get": _stream()},
-        "/runs/{run_id}/select": {
-            "parameters": [_RUN_ID],
-            "post": _operation(
-                "selectVariation",
-                "Persist the winning variation; selecting again replaces it, and history is kept",
-                {"200": _json("Selection successfully recorded.", bodies.Success)},
-                (*_BODY, "run_not_found", "variation_not_found", "variation_not_completed"),
-                body=bodies.NewSelection,
-            ),
-        },
-        "/runs/{run_id}/cancel": {
-            "parameters": [_RUN_ID],
-            "post": _operation(
-                "cancelRun",
-                "Stop what still runs; a run that has ended stays as it is",
-                {"200": _json("The run, ended.", Run)},
-                (*_BODY, "run_not_found"),
-                body=bodies.Cancellation,
-                body_required=False,
-            ),
-        },
-        "/runs/{run_id}/variations/{variation_id}/patch": {
-            "parameters": [_RUN_ID, _VARIATION_ID],
-            "get": _operation(
-                "getPatch",
-                "Get a variation's patch, which `git apply` takes",
-                {
-                    "200": {
-                        "description": "A unified diff, byte for byte.",
-                        "content": {"text/x-diff": {"schema": {"type": "string"}}},
-                    }
-                },
-                ("run_not_found", "variation_not_found", "patch_not_found", "patch_too_large"),
-            ),
-        },
-        "/runs/{run_id}/variations/{variation_id}/transcript": {
-            "parameters": [_RUN_ID, _VARIATION_ID],
-            "get": _operation(
-                "getTranscript",
-                "Get the lines that a variation's agent wrote",
-                {
-                    "200": {
-                        "description": "One JSON object a line.",
-                        # No generator knows a type of JSON lines, and some drop the answer.
-                        "content": {"text/plain": {"schema": {"type": "string"}}},
-                    }
-                },
-                ("run_not_found", "variation_not_found"),
-            ),
-        },
-        "/healthz": {
-            "get": _operation(
-                "health", "The server lives", {"200": _json("It does.", bodies.Health)}
-            )
-        },
-        "/readyz": {
-            "get": _operation(
-                "readiness",
-                "Whether a run could start now, and where",
-                {
-                    "200": _json("It could.", Readiness),
-                    "503": _json("It could not; `reason` says why.", Readiness),
-                },
-            )
-        },
-        "/metrics": {
-            "get": _operation(
-                "metrics",
-                "Figures for Prometheus",
-                {
-                    "200": {
-                        "description": "Prometheus text format.",
-                        "content": {"text/plain": {"schema": {"type": "string"}}},
-                    }
-                },
-            )
-        },
+    paths: dict[str, Any] = {}
+    for endpoint in ENDPOINTS:
+        path = paths.setdefault(endpoint.path, {})
+        if names := re.findall(r"{(\w+)}", endpoint.path):
+            path["parameters"] = [_PATH[name] for name in names]
+        path[endpoint.method.lower()] = _operation(endpoint)
+    return paths
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "tags": ["runs"],
     }
-
-
-def _operation(
-    name: str,
-    summary: str,
-    answers: dict[str, Any],
-    errors: tuple[str, ...] = (),
-    *,
-    parameters: list[dict[str, Any]] | None = None,
-    body: type[BaseModel] | None = None,
-    body_required: bool = True,
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {"operationId": name, "summary": summary, "tags": ["runs"]}
-    if parameters:
-        operation["parameters"] = parameters
-    if body is not None:
+    if endpoint.parameters:
+        operation["parameters"] = list(endpoint.parameters)
+    if endpoint.body is not None:
         operation["requestBody"] = {
-            "required": body_required,
-            "content": {"application/json": {"schema": _reference(body)}},
+            "required": endpoint.body_required,
+            "content": {"application/json": {"schema": _reference(endpoint.body)}},
         }
-    always = (*_GUARDED, "internal_error", "storage_unavailable")
-    operation["responses"] = _problems((*always, *errors)) | answers
+    answers = {str(status): _answer(answer) for status, answer in endpoint.answers.items()}
+    operation["responses"] = _problems((*_ALWAYS, *endpoint.problems)) | answers
     return operation
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    found: dict[str, Any] = {"description": answer.description}
+    if answer.model is not None:
+        found["content"] = {"application/json": {"schema": _reference(answer.model)}}
+    elif answer.media_type is not None:
+        content: dict[str, Any] = {"schema": {"type": "string"}}
+        if answer.example is not None:
+            content["example"] = answer.example
+        found["content"] = {answer.media_type: content}
+    if answer.headers:
+        found["headers"] = {
+            name: {"description": text, "schema": {"type": "string"}}
+            for name, text in answer.headers.items()
+        }
+    return found
 
 
 def _problems(codes: tuple[str, ...]) -> dict[str, Any]:
@@ -290,54 +149,6 @@ def _problems(codes: tuple[str, ...]) -> dict[str, Any]:
 
 def _reference(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": TEMPLATE.format(model=model.__name__)}
-
-
-def _json(description: str, model: type[BaseModel]) -> dict[str, Any]:
-    return {
-        "description": description,
-        "content": {"application/json": {"schema": _reference(model)}},
-    }
-
-
-def _created() -> dict[str, Any]:
-    text = "Accepted for processing. The client should now connect to the stream_url."
-    header = {"description": "Path of the run.", "schema": {"type": "string"}}
-    replayed = {
-        "description": "`true` if the key had started this run before.",
-        "schema": {"type": "string"},
-    }
-    return _json(text, bodies.RunCreated) | {
-        "headers": {"Location": header, "Idempotent-Replayed": replayed}
-    }
-
-
-def _stream() -> dict[str, Any]:
-    events = "\n".join(
-        f"- `{name}`: data is a `{model.__name__}`. {(model.__doc__ or '').splitlines()[0]}"
-        for name, model in STREAM_EVENTS.items()
-    )
-    return _operation(
-        "streamRun",
-        "Stream the live thought process for all variations of a run",
-        {
-            "200": {
-                "description": f"Server-Sent Events; every event has an `id`.\n\n{events}",
-                "content": {
-                    "text/event-stream": {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}
-                },
-            },
-            "204": {"description": "The run has ended and the client has all of it."},
-        },
-        ("run_not_found", "invalid_header"),
-        parameters=[
-            {
-                "name": "Last-Event-ID",
-                "in": "header",
-                "description": "Id of the last event received; the stream goes on behind it.",
-                "schema": {"type": "string", "pattern": "^[0-9]{1,18}$", "example": "42"},
-            }
-        ],
-    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,198 @@
+"""The HTTP API: read a request, ask ``Runs``, write the answer. Nothing is decided here."""
+
+from typing import Any, TypedDict, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from aideator_gateway.http import cursor
+from aideator_gateway.http.bodies import (
+    BRIEF,
+    Cancellation,
+    Health,
+    NewSelection,
+    RunCreated,
+    RunList,
+    Success,
+)
+from aideator_gateway.http.guard import read_body
+from aideator_gateway.http.problems import from_validation
+from aideator_gateway.http.stream import EventStream
+from aideator_gateway.runs.backend import Backend
+from aideator_gateway.runs.life import Runs
+from aideator_gateway.runs.log import EventLog
+from aideator_gateway.runs.metrics import CONTENT_TYPE, Metrics
+from aideator_gateway.runs.model import NewRun
+from aideator_gateway.runs.problems import Problem, invalid_field
+from aideator_gateway.runs.store import Store
+
+M = TypeVar("M", bound=BaseModel)
+
+PAGE = 50
+MAX_PAGE = 200
+
+
+class State(TypedDict):
+    """What requests are answered from."""
+
+    runs: Runs
+    store: Store
+    log: EventLog
+    backend: Backend
+    metrics: Metrics
+
+
+def _state(request: Request) -> State:
+    state: State = request.app.state.gateway
+    return state
+
+
+def _json(model: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(model.model_dump(mode="json"), status_code=status, headers=headers)
+
+
+async def _read(request: Request, model: type[M], context: Any = None, *, empty: bytes = b"") -> M:
+    """Return the body as a model; ``empty`` is what stands for no body at all."""
+    try:
+        return model.model_validate_json(await read_body(request) or empty, context=context)
+    except ValidationError as error:
+        raise from_validation(error, model) from None
+
+
+def _number(text: str) -> int | None:
+    """Return what decimal digits say, ``None`` for all else and for what no database holds."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def _variation_id(request: Request) -> int:
+    given = request.path_params["variation_id"]
+    number = _number(given)
+    if number is None:
+        raise Problem(
+            "variation_not_found",
+            f"{given!r:.60} is no variation; GET /runs/{{run_id}} lists a run's variations.",
+        )
+    return number
+
+
+async def create_run(request: Request) -> Response:
+    """``POST /runs``."""
+    key = _idempotency_key(request)
+    runs = _state(request)["runs"]
+    run, new = await runs.create(await _read(request, NewRun, runs.styles), key)
+    created = RunCreated(run_id=run.run_id, stream_url=f"/runs/{run.run_id}/stream")
+    headers = {"Location": f"/runs/{run.run_id}"}
+    if not new:
+        headers["Idempotent-Replayed"] = "true"
+    return _json(created, 202, headers)
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise Problem("invalid_header", "Idempotency-Key takes 1 to 255 printable characters.")
+    return key
+
+
+async def list_runs(request: Request) -> Response:
+    """``GET /runs``."""
+    limit = _number(request.query_params.get("limit", str(PAGE)))
+    if limit is None or not 1 <= limit <= MAX_PAGE:
+        raise invalid_field("limit", f"Use an integer from 1 to {MAX_PAGE}.")
+    given = request.query_params.get("cursor")
+    store = _state(request)["store"]
+    before = None if given is None else await cursor.read(given, store)
+    runs = await store.runs(limit=limit + 1, before=before, search=_search(request))
+    more = len(runs) > limit
+    brief = [run.model_copy(update={"prompt": run.prompt[:BRIEF]}) for run in runs[:limit]]
+    return _json(RunList(runs=brief, next=cursor.write(runs[limit - 1]) if more else None))
+
+
+def _search(request: Request) -> str:
+    search = request.query_params.get("search", "").strip()
+    if len(search) > BRIEF:
+        raise invalid_field("search", f"Use at most {BRIEF} characters.")
+    return search
+
+
+async def get_run(request: Request) -> Response:
+    """``GET /runs/{run_id}``."""
+    return _json(await _state(request)["runs"].get(request.path_params["run_id"]))
+
+
+async def stream_run(request: Request) -> Response | EventStream:
+    """``GET /runs/{run_id}/stream``."""
+    state = _state(request)
+    run = await state["runs"].get(request.path_params["run_id"])
+    after = _last_event_id(request)
+    if run.status.ended and after >= await state["store"].last_position(run.run_id):
+        # On 204 browsers stop reconnecting.
+        return Response(status_code=204)
+    return EventStream(state["log"], run.run_id, after, state["metrics"])
+
+
+def _last_event_id(request: Request) -> int:
+    given = request.headers.get("last-event-id")
+    if given is None:
+        return 0
+    number = _number(given)
+    if number is None:
+        raise Problem("invalid_header", "Last-Event-ID must be an id that this stream sent.")
+    return number
+
+
+async def select_variation(request: Request) -> Response:
+    """``POST /runs/{run_id}/select``."""
+    choice = await _read(request, NewSelection)
+    await _state(request)["runs"].select(
+        request.path_params["run_id"], choice.winning_variation_id, choice.reason
+    )
+    return _json(Success())
+
+
+async def cancel_run(request: Request) -> Response:
+    """``POST /runs/{run_id}/cancel``."""
+    await _read(request, Cancellation, empty=b"{}")
+    return _json(await _state(request)["runs"].cancel(request.path_params["run_id"]))
+
+
+async def delete_run(request: Request) -> Response:
+    """``DELETE /runs/{run_id}``."""
+    await _state(request)["runs"].delete(request.path_params["run_id"])
+    return Response(status_code=204)
+
+
+async def get_patch(request: Request) -> Response:
+    """``GET /runs/{run_id}/variations/{variation_id}/patch``."""
+    patch = await _state(request)["runs"].patch(
+        request.path_params["run_id"], _variation_id(request)
+    )
+    # A patch is bytes: files in other encodings are in it as they are.
+    return Response(patch, headers={"Content-Type": "text/x-diff"})
+
+
+async def get_transcript(request: Request) -> Response:
+    """``GET /runs/{run_id}/variations/{variation_id}/transcript``."""
+    run_id, variation_id = request.path_params["run_id"], _variation_id(request)
+    await _state(request)["runs"].variation(run_id, variation_id)
+    entries = await _state(request)["store"].transcript(run_id, variation_id)
+    lines = "".join(f"{entry.line}\n" for entry in entries)
+    return Response(lines, media_type="text/plain")
+
+
+async def healthz(request: Request) -> Response:
+    """``GET /healthz``: the process lives."""
+    del request
+    return _json(Health())
+
+
+async def readyz(request: Request) -> Response:
+    """``GET /readyz``: a run could start now, or why not."""
+    readiness = await _state(request)["runs"].readiness()
+    return _json(readiness, 200 if readiness.ready else 503)
+
+
+async def metrics(request: Request) -> Response:
+    """``GET /metrics``: figures for Prometheus."""
+    return Response(_state(request)["metrics"].text(), headers={"Content-Type": CONTENT_TYPE})
