@@ -71,15 +71,21 @@ def test_a_commit_that_fails_once_loses_nothing(tmp_path: Path, failure: Excepti
     asyncio.run(scenario())
 
 
-def test_one_runs_trouble_holds_up_no_other(tmp_path: Path) -> None:
+def test_one_runs_trouble_holds_up_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async def scenario() -> None:
         store = Store(tmp_path / "x.db")
         async with opened_log(store, "a", "b") as log:
             refusing = Refusing(tmp_path / "x.db", "NEW.run_id = 'b' AND NEW.type = 'end'")
+            # Both go into one commit.
+            await log.append("a", 1, "text", "first")
             held = await log.append("b", None, "end", "{}", final=True)
             for number in range(100):
                 await asyncio.wait_for(await log.append("a", 1, "text", str(number)), SECONDS)
             assert not held.done()
+            assert "the log of b cannot be written" in caplog.text
+            assert "the log of a " not in caplog.text
             refusing.over()
             await asyncio.wait_for(held, SECONDS)
             assert await lines(store, "b") == [(1, "{}")]
@@ -91,8 +97,8 @@ def test_what_ends_something_is_tried_until_it_is_in(tmp_path: Path) -> None:
     """Other writes are given up after a while, and their run is told."""
 
     async def scenario() -> None:
-        store = Failing(tmp_path / "x.db")
-        async with opened_log(store, "a", "b", give_up_seconds=0.5) as log:
+        store, metrics = Failing(tmp_path / "x.db"), Metrics()
+        async with opened_log(store, "a", "b", metrics=metrics, give_up_seconds=0.5) as log:
             store.failure = OSError(28, "No space left on device")
             text = await log.append("a", 1, "text", "lost")
             end = await log.append("b", None, "end", "{}", final=True)
@@ -101,6 +107,9 @@ def test_what_ends_something_is_tried_until_it_is_in(tmp_path: Path) -> None:
             assert refused.value.code is ErrorCode.DISK_FULL
             with pytest.raises(StorageError):
                 await log.append("a", 2, "text", "not taken either")
+            failed = figure(metrics, "aideator_log_commits_failed_total")
+            await until(lambda: figure(metrics, "aideator_log_commits_failed_total") > failed + 1)
+            assert not end.done()
             store.failure = None
             await asyncio.wait_for(end, SECONDS)
             with pytest.raises(StorageError):

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aideator.protocol import ErrorCode, Status
 from aideator_gateway.runs.backend import RunSpec, Sink
 from aideator_gateway.runs.problems import Problem
+from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
 from aideator_gateway.runs.stored import Change, Entry
 from tests.support.locks import locked
@@ -59,8 +61,8 @@ LEFT: dict[str, tuple[list[str], list[str | None]]] = {
         ["completed", "completed", "completed"],
     ),
     "the run's row has ended but its log has not": (
-        ["DELETE FROM event WHERE type = 'end'"],
-        ["completed", "completed", "completed"],
+        ["DELETE FROM event WHERE type = 'end'", "UPDATE run SET status = 'failed'"],
+        ["failed", "completed", "completed"],
     ),
     "the run's log has ended but its row has not": (
         [NOT_ENDED],
@@ -125,6 +127,40 @@ def test_what_was_left_is_mended(tmp_path: Path, left: str, by: str) -> None:
     if by == "the next start":
         edit(path, *statements)
     assert asyncio.run(mended(run_id))
+
+
+class Unreadable(Store):
+    """A store that cannot be read the first times somebody looks at a log."""
+
+    failures = 2
+
+    async def entry(self, *words: Any, **named: Any) -> Entry | None:
+        """Read, unless that fails."""
+        if self.failures:
+            self.failures -= 1
+            raise StorageError.of(OSError(5, "Input/output error"))
+        return await super().entry(*words, **named)
+
+
+def test_an_end_is_tried_again_where_the_log_could_not_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+
+    async def make() -> str:
+        async with house(Store(path), completes) as opened:
+            run, _ = await opened.runs.create(REQUEST)
+            await opened.ended(run.run_id)
+            return run.run_id
+
+    async def mended(run_id: str) -> None:
+        store = Unreadable(path)
+        async with house(store, completes) as opened:
+            await opened.runs.cancel(run_id)
+            await whole(opened, run_id)
+        assert store.failures == 0
+
+    run_id = asyncio.run(make())
+    edit(path, *LEFT["all variations have ended but the run has not"][0])
+    asyncio.run(mended(run_id))
 
 
 def figures(line: str) -> tuple[str, int, int]:
@@ -323,6 +359,23 @@ def test_choosing_beside_deleting_finds_no_run(tmp_path: Path) -> None:
             with pytest.raises(Problem) as refused:
                 await opened.runs.select(run.run_id, 1, None)
             assert refused.value.code == "run_not_found"
+
+    asyncio.run(scenario())
+
+
+def test_only_so_many_deleted_runs_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aideator_gateway.runs.store.KEPT_DELETIONS", 2)
+
+    async def scenario() -> None:
+        async with house(Store(tmp_path / "x.db"), completes) as opened:
+            for key in ("first", "second", "third"):
+                run, _ = await opened.runs.create(REQUEST, key)
+                await opened.runs.cancel(run.run_id)
+                await opened.runs.delete(run.run_id)
+            known = [await opened.store.known_key(key) for key in ("first", "second", "third")]
+            assert [found and found.deleted for found in known] == [None, True, True]
 
     asyncio.run(scenario())
 
