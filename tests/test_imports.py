@@ -96,6 +96,11 @@ def test_every_part_of_the_gateway_has_its_room() -> None:
     assert parts == set(ROOMS)
 
 
+def test_only_the_http_room_knows_starlette() -> None:
+    files = [f for f in GATEWAY.rglob("*.py") if f.relative_to(GATEWAY).parts[0] != "http"]
+    assert offenders(files, ("starlette",)) == []
+
+
 def test_a_command_does_not_import_the_server() -> None:
     program = (
         "import sys, aideator_gateway.command.cli\n"

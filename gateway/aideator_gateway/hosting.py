@@ -66,6 +66,8 @@ class HostedServer(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                # Else uvicorn takes a method for an application of an older kind.
+                interface="asgi3",
                 lifespan="off",
                 log_config=None,
                 log_level=log_level,

@@ -12,15 +12,12 @@ import contextlib
 import logging
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from typing import Any
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped] # has no stubs
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from aideator.protocol import parse_line
 from aideator_gateway.backends.dagger.feed import Feed
@@ -32,6 +29,10 @@ logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
 """Longest request that is taken, in bytes, before and after decompression."""
+
+_Message = MutableMapping[str, Any]
+_Receive = Callable[[], Awaitable[_Message]]
+_Send = Callable[[_Message], Awaitable[None]]
 
 _STREAM = "stdio.stream"
 _EOF = "stdio.eof"
@@ -72,8 +73,7 @@ class LogReceiver:
         """Listen on a free loopback port."""
         listener = listen("127.0.0.1", 0)
         self._port = listener.getsockname()[1]
-        app = Starlette(routes=[Route(self._path, self._receive, methods=["POST"])])
-        self._server = HostedServer(app, listener, grace_seconds=1)
+        self._server = HostedServer(self._answer, listener, grace_seconds=1)
         self._serving = asyncio.create_task(self._server.serve(), name="log receiver")
         if self._forwarder is not None:
             self._forwarder.start()
@@ -95,21 +95,36 @@ class LogReceiver:
         finally:
             del self._feeds[run_id]
 
-    async def _receive(self, request: Request) -> Response:
+    async def _answer(self, scope: _Message, receive: _Receive, send: _Send) -> None:
+        """Answer one request, as an ASGI application: a framework is not worth its one path."""
         try:
-            body = await _read(request)
-            message = ExportLogsServiceRequest.FromString(
-                _decoded(body, request.headers.get("content-encoding", "identity"))
-            )
+            await self._take_request(scope, receive)
+            # An empty ExportLogsServiceResponse has no bytes.
+            status, body, media_type = 200, b"", b"application/x-protobuf"
         except _Refusal as refusal:
-            return Response(str(refusal), refusal.status)
+            status, body, media_type = refusal.status, str(refusal).encode(), b"text/plain"
+        headers = [(b"content-type", media_type), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _take_request(self, scope: _Message, receive: _Receive) -> None:
+        if not secrets.compare_digest(scope["path"].encode(), self._path.encode()):
+            raise _Refusal(404, "There is nothing here.")
+        if scope["method"] != "POST":
+            raise _Refusal(405, "Logs are sent with POST.")
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        body = await _read(receive)
+        try:
+            message = ExportLogsServiceRequest.FromString(
+                _decoded(body, headers.get("content-encoding", "identity"))
+            )
         except DecodeError:
-            return Response("This is no OTLP logs request in protobuf.", 400)
+            raise _Refusal(400, "This is no OTLP logs request in protobuf.") from None
         if self._forwarder is not None:
-            self._forwarder.forward(body, request.headers)
+            self._forwarder.forward(body, headers)
         self.take(message)
-        # An empty ExportLogsServiceResponse has no bytes.
-        return Response(b"", media_type="application/x-protobuf")
 
     def take(self, message: ExportLogsServiceRequest) -> None:
         """Hand on the events in a message."""
@@ -148,13 +163,17 @@ class _Refusal(Exception):  # noqa: N818 - an answer to one request, not an erro
 _TOO_LARGE = _Refusal(413, f"At most {MAX_BODY_BYTES} bytes are taken.")
 
 
-async def _read(request: Request) -> bytes:
+async def _read(receive: _Receive) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Refusal(400, "The request ends in the middle of its body.")
+        body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             raise _TOO_LARGE
-    return bytes(body)
+        if not message.get("more_body"):
+            return bytes(body)
 
 
 def _decoded(body: bytes, encoding: str) -> bytes:
