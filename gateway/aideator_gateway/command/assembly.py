@@ -37,25 +37,25 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         The gateways on the data directory, which this one has joined.
     """
     async with AsyncExitStack() as stack:
-        told = await _with_model(settings, stack)
-        opened = Store(settings.data_dir / DATABASE)
-        stack.push_async_callback(opened.aclose)
-        await opened.open()
+        chosen = await _with_model(settings, stack)
+        store = Store(settings.data_dir / DATABASE)
+        stack.push_async_callback(store.aclose)
+        await store.open()
         metrics = Metrics()
-        log = EventLog(opened, metrics, gateways.me)
+        log = EventLog(store, metrics, gateways.me)
         log.start()
         stack.push_async_callback(log.aclose)
         work = WorkDirectory(settings.data_dir / WORK, gateways.me)
         stack.push_async_callback(work.aclose)
-        place = await choose_backend(told, work)
-        await place.start()
-        stack.push_async_callback(place.aclose)
-        runs = Runs(told, opened, log, place, metrics, gateways)
+        backend = await choose_backend(chosen, work)
+        await backend.start()
+        stack.push_async_callback(backend.aclose)
+        runs = Runs(chosen, store, log, backend, metrics, gateways)
         await runs.recover()
         stack.push_async_callback(runs.aclose)
         await stack.enter_async_context(_recovering(runs, work, gateways))
-        logger.info("%s", (await place.readiness()).reason)
-        yield State(runs=runs, store=opened, log=log, backend=place, metrics=metrics)
+        logger.info("%s", (await backend.readiness()).reason)
+        yield State(runs=runs, store=store, log=log, backend=backend, metrics=metrics)
 
 
 async def _with_model(settings: Settings, stack: AsyncExitStack) -> Settings:

@@ -27,7 +27,7 @@ class Progress:
     status: Status | None = None
     """How it ended, if it has."""
     kept: int = 0
-    """Characters of its lines that were kept since this gateway follows it."""
+    """Bytes of its lines that were kept since this gateway follows it."""
 
     @property
     def seconds(self) -> float:

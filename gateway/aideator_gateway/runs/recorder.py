@@ -96,7 +96,7 @@ class Recorder:
         stored: AnyEvent = event
         if not isinstance(event, PatchEvent | EndEvent):
             before = progress.kept
-            progress.kept += len(line)
+            progress.kept += len(line.encode())
             if before > MAX_TRANSCRIPT_BYTES:
                 progress.take(event)
                 return

@@ -15,7 +15,7 @@ class Entry:
     variation_id: int | None
     type: str
     line: str
-    """The event as JSON, as its sandbox wrote it."""
+    """The event as JSON, as the protocol writes it: its sandbox's line, read and written anew."""
 
 
 @dataclass(frozen=True)
