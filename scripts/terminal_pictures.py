@@ -140,7 +140,7 @@ def _take(repository: Path, environment: dict[str, str]) -> None:
         narrow.type(COMMAND)
         narrow.wait_for(lambda text: "turn 2" in text)
         narrow.picture("terminal-80")
-        narrow.wait_for(lambda text: "Which variation wins?" in text)
+        narrow.wait_for(lambda text: "Look or choose" in text)
         narrow.type("2")
         narrow.wait_for(lambda text: "Winner: variation 2" in text)
         narrow.type("clear; aideator show 2; aideator apply; git status --short")

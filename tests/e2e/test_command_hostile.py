@@ -108,9 +108,11 @@ def test_a_run_as_it_goes_on(done: Done, width: int) -> None:
         "run", ".", HOSTILE, "--condition", f"label=one{SHORT}", "--condition",
         f"label=two{SHORT},model=m{SHORT}", "--data-dir", str(done.gateway.data_dir),
     )  # fmt: skip
-    with terminal(*words, cwd=done.repository, width=width) as screen:
-        screen.read_until("Which variation wins?")
-        screen.type("1\r")
+    with terminal(*words, cwd=done.repository, width=width, PAGER="cat") as screen:
+        screen.read_until("Look or choose")
+        screen.type("v 1\rc 1\r")
+        screen.read_until("Why variation 1?")
+        screen.type("\r")
         assert screen.finish() == 0
     plain = check(screen.output)
     assert r"\u009b" in plain
