@@ -45,21 +45,45 @@ def test_wide_terminals_show_variations_side_by_side(repository: Path, tmp_path:
     assert json.loads(found.stdout)["winning_variation_id"] == 2
 
 
-def test_narrow_terminals_show_labelled_lines(repository: Path, tmp_path: Path) -> None:
-    with terminal(*demo(tmp_path / "data"), "-n", "2", cwd=repository, width=80) as shown:
+def test_three_fit_side_by_side_in_120_columns(repository: Path, tmp_path: Path) -> None:
+    with terminal(*demo(tmp_path / "data"), cwd=repository, width=120) as shown:
+        shown.read_until("Look or choose")
+        shown.type("\r")
+        assert shown.finish() == 0
+    out = plain(shown.output)
+    assert re.search("".join(f"╭─ {n} · scripted demo, not an LLM ─+╮" for n in (1, 2, 3)), out)
+    assert re.search("│ completed · [^│]+│" * 3, out)
+    assert max(len(line) for line in out.splitlines() if line[:1] in "╭│╰") == 120
+
+
+def test_narrow_terminals_show_a_line_for_each_and_one_below(
+    repository: Path, tmp_path: Path
+) -> None:
+    with terminal(*demo(tmp_path / "data"), cwd=repository, width=80, height=24) as shown:
+        shown.read_until("Look or choose")
+        shown.type("\r")
+        assert shown.finish() == 0
+    out = plain(shown.output)
+    line = "[▸ ] {} running · turn [0-9] · [0-9,]+ tokens · no cost · [0-9.]+ s *\r\n"
+    assert re.search("".join(line.format(n) for n in (1, 2, 3)) + "╭─ variation [123] · ", out)
+    ended = "[▸ ] {} completed · [1-9] turns · [0-9,]+ tokens · no cost · [0-9.]+ s *\r\n"
+    assert re.search("".join(ended.format(n) for n in (1, 2, 3)) + "╭─ variation [123] · ", out)
+    live = out[: out.rindex("╰")]
+    assert max(len(line) for line in live.splitlines() if line[:1] in "▸ ╭│╰") <= 80
+    assert "No winner is recorded" in out
+
+
+def test_one_variation_is_labelled_lines(repository: Path, tmp_path: Path) -> None:
+    with terminal(*demo(tmp_path / "data"), "-n", "1", cwd=repository, width=80) as shown:
         shown.read_until("Look or choose")
         before = plain(shown.output)
-        shown.type("7\r")
-        shown.read_until("Error")
         shown.type("\r")
         assert shown.finish() == 0
     live = before[: before.index("status ")]
     assert "╭" not in live
-    assert {"[1]", "[2]"} <= {line[:3] for line in live.splitlines()}
     assert re.search(r"\[1\] turn 1 · [0-9,]+ tokens · no cost", live)
     assert "scripted demo, not an LLM" in live
     assert [line for line in live.splitlines() if len(line) > 80 and line.startswith("[")] == []
-    assert "No winner is recorded" in plain(shown.output)
 
 
 def test_control_characters_of_agents_are_shown_and_never_obeyed(
@@ -70,7 +94,7 @@ def test_control_characters_of_agents_are_shown_and_never_obeyed(
         [Text([HOSTILE, "\n"]), ToolUse("str_replace_based_edit_tool", create)],
         [Text("Done.")],
     ]
-    for width in (100, 200):
+    for width in (60, 100, 200):
         with (
             ScriptedModel(Script({1: replies, 2: replies})) as model,
             terminal(
