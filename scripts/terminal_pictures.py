@@ -135,19 +135,31 @@ def _take(repository: Path, environment: dict[str, str]) -> None:
         wide.picture("terminal-200")
     finally:
         wide.close()
-    narrow = Screen(80, 40, repository, environment)
+    narrow = Screen(80, 24, repository, environment)
     try:
         narrow.type(COMMAND)
-        narrow.wait_for(lambda text: "turn 2" in text)
+        narrow.wait_for(lambda text: re.search(r"running · turn [3-9] ", text) is not None)
         narrow.picture("terminal-80")
-        narrow.wait_for(lambda text: "Which variation wins?" in text)
-        narrow.type("2")
-        narrow.wait_for(lambda text: "Winner: variation 2" in text)
-        narrow.type("clear; aideator show 2; aideator apply; git status --short")
-        narrow.wait_for(lambda text: re.search(r"^( M|\?\?) ", text, re.MULTILINE) is not None)
-        narrow.picture("terminal-apply")
+        narrow.wait_for(lambda text: "Look or choose" in text)
+        narrow.type("q")
     finally:
         narrow.close()
+    tall = Screen(100, 40, repository, {**environment, "PAGER": "cat"})
+    try:
+        tall.type("clear; " + COMMAND)
+        tall.wait_for(lambda text: "Look or choose" in text)
+        tall.type("d 1 2")
+        tall.wait_for(lambda text: text.count("Look or choose") == 2)
+        tall.picture("terminal-choose")
+        tall.type("c 2")
+        tall.wait_for(lambda text: "Why variation 2?" in text)
+        tall.type("")
+        tall.wait_for(lambda text: "Winner: variation 2" in text)
+        tall.type("clear; aideator show 2; aideator apply; git status --short")
+        tall.wait_for(lambda text: re.search(r"^( M|\?\?) ", text, re.MULTILINE) is not None)
+        tall.picture("terminal-apply")
+    finally:
+        tall.close()
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def followed(stream: str) -> str:
         Client(Address(url, None), patience=0.5) as client,
         pytest.raises(click.ClickException) as caught,
     ):
-        Follower(client, None, lambda _: None).follow(
+        Follower(client, None, lambda *_: None).follow(
             NewRun(github_url="https://github.com/u/r", prompt="x", variations=2)
         )
     assert caught.value.exit_code == 1

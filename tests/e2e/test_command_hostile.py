@@ -75,7 +75,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     ]
     refusal: Reply = [HttpError(400, "invalid_request_error", f"Refused {HOSTILE}")]
     # For the fixture's own run, and for each width.
-    script = Script({1: turns * 3, 2: [refusal] * 3})
+    script = Script({1: turns * 4, 2: [refusal] * 4})
     with (
         ScriptedModel(script) as model,
         serving(
@@ -97,20 +97,23 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
 
 def shown(done: Done, *words: str, expect: int = 0, width: int = 100) -> str:
     data = ("--data-dir", str(done.gateway.data_dir))
-    with terminal(*words, *data, cwd=done.repository, width=width) as screen:
+    # A pager that passes on all that it is given.
+    with terminal(*words, *data, cwd=done.repository, width=width, PAGER="cat -") as screen:
         assert screen.finish() == expect, screen.output
     return check(screen.output)
 
 
-@pytest.mark.parametrize("width", [100, 200])
+@pytest.mark.parametrize("width", [60, 100, 200])
 def test_a_run_as_it_goes_on(done: Done, width: int) -> None:
     words = (
         "run", ".", HOSTILE, "--condition", f"label=one{SHORT}", "--condition",
         f"label=two{SHORT},model=m{SHORT}", "--data-dir", str(done.gateway.data_dir),
     )  # fmt: skip
-    with terminal(*words, cwd=done.repository, width=width) as screen:
-        screen.read_until("Which variation wins?")
-        screen.type("1\r")
+    with terminal(*words, cwd=done.repository, width=width, PAGER="cat -") as screen:
+        screen.read_until("Look or choose")
+        screen.type("v 1\rc 1\r")
+        screen.read_until("Why variation 1?")
+        screen.type("\r")
         assert screen.finish() == 0
     plain = check(screen.output)
     assert r"\u009b" in plain
@@ -125,14 +128,16 @@ def test_what_is_shown_afterwards(done: Done) -> None:
         ("show", done.run_id, "1"),
         ("show", done.run_id, "2"),
         ("show", done.run_id, "1", "--patch"),
-        ("replay", done.run_id, "--speed", "0"),
+        ("replay", done.run_id, "1", "--speed", "0"),
     ):
         assert r"\u009b2J" in shown(done, *words), words
     assert r"\u009b2J" in shown(done, "replay", done.run_id, "--speed", "0", width=200)
 
 
 def test_no_line_can_be_made_to_look_like_anothers(done: Done) -> None:
-    plain = shown(done, "replay", done.run_id, "--speed", "0")
+    # As narrow as this, there are lines.
+    plain = shown(done, "replay", done.run_id, "--speed", "0", width=38)
+    assert "[1 one" in plain
     assert [line for line in plain.splitlines() if line.startswith("[2] completed")] == []
 
 

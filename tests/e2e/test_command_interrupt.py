@@ -45,7 +45,7 @@ def test_ctrl_c_cancels_the_run_and_says_so(
     assert "Cancelling run_" in out
     assert "Ctrl-C again leaves at once" in out
     assert "Cancelled: aideator show run_" in out
-    assert "Which variation wins?" not in out
+    assert "Look or choose" not in out
     assert "Traceback" not in out
     assert (
         run("list", "--data-dir", str(data), cwd=tmp_path).stdout.decode().count("cancelled") == 1

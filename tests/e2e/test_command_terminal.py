@@ -25,9 +25,11 @@ def demo(data: Path) -> tuple[str, ...]:
 
 
 def test_wide_terminals_show_variations_side_by_side(repository: Path, tmp_path: Path) -> None:
-    with terminal(*demo(tmp_path / "data"), cwd=repository, width=200) as shown:
-        shown.read_until("Which variation wins?")
-        shown.type("2\r")
+    with terminal(*demo(tmp_path / "data"), cwd=repository, width=200, PAGER="cat") as shown:
+        shown.read_until("Look or choose")
+        shown.type("v 2\rc 2\r")
+        shown.read_until("Why variation 2?")
+        shown.type("\r")
         assert shown.finish() == 0
     out = plain(shown.output)
     titles = "".join(f"╭─ variation {n} · scripted demo, not an LLM ─+╮" for n in (1, 2, 3))
@@ -43,21 +45,45 @@ def test_wide_terminals_show_variations_side_by_side(repository: Path, tmp_path:
     assert json.loads(found.stdout)["winning_variation_id"] == 2
 
 
-def test_narrow_terminals_show_labelled_lines(repository: Path, tmp_path: Path) -> None:
-    with terminal(*demo(tmp_path / "data"), "-n", "2", cwd=repository, width=80) as shown:
-        shown.read_until("Which variation wins?")
-        before = plain(shown.output)
-        shown.type("7\r")
-        shown.read_until("Error")
+def test_three_fit_side_by_side_in_120_columns(repository: Path, tmp_path: Path) -> None:
+    with terminal(*demo(tmp_path / "data"), cwd=repository, width=120) as shown:
+        shown.read_until("Look or choose")
         shown.type("\r")
         assert shown.finish() == 0
-    live = before[: before.index("── variation 1")]
+    out = plain(shown.output)
+    assert re.search("".join(f"╭─ {n} · scripted demo, not an LLM ─+╮" for n in (1, 2, 3)), out)
+    assert re.search("│ completed · [^│]+│" * 3, out)
+    assert max(len(line) for line in out.splitlines() if line[:1] in "╭│╰") == 120
+
+
+def test_narrow_terminals_show_a_line_for_each_and_one_below(
+    repository: Path, tmp_path: Path
+) -> None:
+    with terminal(*demo(tmp_path / "data"), cwd=repository, width=80, height=24) as shown:
+        shown.read_until("Look or choose")
+        shown.type("\r")
+        assert shown.finish() == 0
+    out = plain(shown.output)
+    line = "[▸ ] {} running · turn [0-9] · [0-9,]+ tokens · no cost · [0-9.]+ s *\r\n"
+    assert re.search("".join(line.format(n) for n in (1, 2, 3)) + "╭─ variation [123] · ", out)
+    ended = "[▸ ] {} completed · [1-9] turns · [0-9,]+ tokens · no cost · [0-9.]+ s *\r\n"
+    assert re.search("".join(ended.format(n) for n in (1, 2, 3)) + "╭─ variation [123] · ", out)
+    live = out[: out.rindex("╰")]
+    assert max(len(line) for line in live.splitlines() if line[:1] in "▸ ╭│╰") <= 80
+    assert "No winner is recorded" in out
+
+
+def test_one_variation_is_labelled_lines(repository: Path, tmp_path: Path) -> None:
+    with terminal(*demo(tmp_path / "data"), "-n", "1", cwd=repository, width=80) as shown:
+        shown.read_until("Look or choose")
+        before = plain(shown.output)
+        shown.type("\r")
+        assert shown.finish() == 0
+    live = before[: before.index("status ")]
     assert "╭" not in live
-    assert {"[1]", "[2]"} <= {line[:3] for line in live.splitlines()}
     assert re.search(r"\[1\] turn 1 · [0-9,]+ tokens · no cost", live)
     assert "scripted demo, not an LLM" in live
     assert [line for line in live.splitlines() if len(line) > 80 and line.startswith("[")] == []
-    assert "No winner is recorded" in plain(shown.output)
 
 
 def test_control_characters_of_agents_are_shown_and_never_obeyed(
@@ -68,18 +94,18 @@ def test_control_characters_of_agents_are_shown_and_never_obeyed(
         [Text([HOSTILE, "\n"]), ToolUse("str_replace_based_edit_tool", create)],
         [Text("Done.")],
     ]
-    for width in (100, 200):
+    for width in (60, 100, 200):
         with (
             ScriptedModel(Script({1: replies, 2: replies})) as model,
             terminal(
                 "run", ".", HOSTILE, "-n", "2", "--backend", "local", "--base-url",
                 model.base_url, "--condition", f"label={HOSTILE}", "--condition", "label=b",
                 "--data-dir", str(tmp_path / f"data{width}"),
-                cwd=repository, width=width, AIDEATOR_API_KEY="key",
+                cwd=repository, width=width, AIDEATOR_API_KEY="key", PAGER="cat",
             ) as shown,
         ):  # fmt: skip
-            shown.read_until("Which variation wins?")
-            shown.type("\r")
+            shown.read_until("Look or choose")
+            shown.type("v 1\r\r")
             assert shown.finish() == 0
         for said in (b"\x1b]0;", b"\x1b[2J", b"\x07", "\u202e".encode()):
             assert said not in shown.output
@@ -89,24 +115,3 @@ def test_control_characters_of_agents_are_shown_and_never_obeyed(
     table, _, patch = followed.stdout.decode().partition("diff --git ")
     assert "\x1b" not in table
     assert HOSTILE in patch
-
-
-def test_a_long_patch_is_cut_on_a_terminal_and_says_where_the_rest_is(
-    repository: Path, tmp_path: Path
-) -> None:
-    create = {"command": "create", "path": "x.txt", "file_text": "line\n" * 500}
-    script = Script({1: [[ToolUse("str_replace_based_edit_tool", create)], [Text("Done.")]]})
-    with (
-        ScriptedModel(script) as model,
-        terminal(
-            "run", ".", "x", "-n", "1", "--backend", "local", "--base-url", model.base_url,
-            "--data-dir", str(tmp_path / "data"), cwd=repository, AIDEATOR_API_KEY="key",
-        ) as shown,
-    ):  # fmt: skip
-        shown.read_until("Which variation wins?")
-        shown.type("1\r")
-        assert shown.finish() == 0
-    out = plain(shown.output)
-    assert re.search(r"… 30[0-9] more lines: aideator show run_[0-9a-f]+ 1 --patch", out)
-    whole = run("show", "--patch", "--data-dir", str(tmp_path / "data"), cwd=tmp_path).stdout
-    assert whole.count(b"\n+line") == 500

@@ -57,16 +57,20 @@ class Terminal:
         """Whether it has not been closed."""
         return self._master >= 0
 
-    def read_until(self, text: str, seconds: float = SECONDS) -> None:
-        """Read until ``text`` has been shown."""
+    def read_until(self, text: str, seconds: float = SECONDS, *, since: int = 0) -> None:
+        """Read until ``text`` has been shown, in the output from byte ``since`` on."""
         deadline = time.monotonic() + seconds
-        while text.encode() not in self.output:
+        while text.encode() not in self.output[since:]:
             assert time.monotonic() < deadline, self.output.decode(errors="replace")
             assert self._read(), self.output.decode(errors="replace")
 
     def type(self, text: str) -> None:
         """Type ``text``; ``\\x03`` is Ctrl-C."""
         os.write(self._master, text.encode())
+
+    def resize(self, width: int, height: int) -> None:
+        """Give its window another size."""
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
     def finish(self, seconds: float = SECONDS) -> int:
         """Read the rest and return the exit code."""

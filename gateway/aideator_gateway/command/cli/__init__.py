@@ -14,6 +14,7 @@ from aideator_gateway.command.cli.config import completion, config
 from aideator_gateway.command.cli.connect import LeftAtOnce
 from aideator_gateway.command.cli.decide import apply, cancel, select
 from aideator_gateway.command.cli.demo import demo
+from aideator_gateway.command.cli.diff import diff
 from aideator_gateway.command.cli.exits import CANCELLED, FAILED
 from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.cli.replay import replay
@@ -36,7 +37,7 @@ def cli() -> None:
 
 
 for command in (
-    run, demo, list_runs, show, replay, select, apply, cancel, serve, scripted_model, config,
+    run, demo, list_runs, show, diff, replay, select, apply, cancel, serve, scripted_model, config,
     completion,
 ):  # fmt: skip
     cli.add_command(command)

@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
@@ -46,12 +46,12 @@ class Checkout:
     def changes(self, *, untracked: bool) -> bool:
         """Whether something is not committed."""
         which = "normal" if untracked else "no"
-        done = _git(self.top, "status", "--porcelain", f"--untracked-files={which}")
+        done = git(self.top, "status", "--porcelain", f"--untracked-files={which}")
         return bool(done.stdout)
 
     def has_commit(self, commit: str) -> bool:
         """Whether the commit is in the repository."""
-        return _git(self.top, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
+        return git(self.top, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
     def own(self, runs: Sequence[Run]) -> list[Run]:
         """Return the runs that are of this repository.
@@ -61,13 +61,13 @@ class Checkout:
         """
         asked = "".join(f"{commit}\n" for commit in {run.commit for run in runs} if commit)
         # Nothing is fetched for commits that are not here, which a partial clone would do.
-        told = _git(self.top, "cat-file", "--batch-check", stdin=asked.encode(), lazily=False)
+        told = git(self.top, "cat-file", "--batch-check", stdin=asked.encode(), lazily=False)
         here = {line.split()[0] for line in told.stdout.decode().splitlines() if " commit " in line}
         urls = {_place(self.top.as_uri()), *map(_place, self._remotes())}
         return [run for run in runs if run.commit in here or _place(run.github_url) in urls]
 
     def _remotes(self) -> list[str]:
-        done = _git(self.top, "config", "--get-regexp", r"^remote\..*\.url$")
+        done = git(self.top, "config", "--get-regexp", r"^remote\..*\.url$")
         lines = done.stdout.decode(errors="surrogateescape").splitlines()
         return [line.partition(" ")[2] for line in lines]
 
@@ -80,7 +80,7 @@ class Checkout:
         """
         words = ["apply", "--whitespace=nowarn", *(["--3way"] if three_way else []), "-"]
         # From the top: below it, git silently leaves out what lies outside the directory.
-        done = _git(self.top, *words, stdin=patch)
+        done = git(self.top, *words, stdin=patch)
         if done.returncode == 0:
             return None
         said = done.stderr.decode(errors="replace").splitlines()
@@ -95,19 +95,19 @@ def directory_of(path: Path) -> Path:
     click.ClickException
         If it is in none, or git is missing.
     """
-    if _git(path, "rev-parse", "--is-inside-work-tree").stdout.strip() == b"true":
+    if git(path, "rev-parse", "--is-inside-work-tree").stdout.strip() == b"true":
         return Checkout(path).top
     return Path(_asked(path, "--absolute-git-dir"))
 
 
 def head_of(path: Path) -> str | None:
     """Return the commit that HEAD of a repository is, ``None`` if there is none yet."""
-    done = _git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    done = git(path, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
     return done.stdout.decode().strip() or None
 
 
 def _asked(path: Path, question: str) -> str:
-    done = _git(path, "rev-parse", question)
+    done = git(path, "rev-parse", question)
     if done.returncode == 0:
         return done.stdout.decode(errors="surrogateescape").rstrip("\n")
     said = done.stderr.decode(errors="replace").strip()
@@ -129,19 +129,43 @@ def _place(url: str) -> str:
     return f"{parts.hostname}{path}".lower()
 
 
-def _git(
-    path: Path, *words: str, stdin: bytes = b"", lazily: bool = True
+def git(
+    path: Path,
+    *words: str,
+    stdin: bytes = b"",
+    lazily: bool = True,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    environment = {
+    """Run git in a directory, to its end.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    words
+        Its arguments.
+    stdin
+        What it is given to read.
+    lazily
+        Whether a partial clone may fetch what it lacks.
+    environment
+        The whole environment; else the user's own, for the user's own checkouts.
+
+    Raises
+    ------
+    click.ClickException
+        If git is missing. How git itself ended is in what is returned.
+    """
+    told = {
         # Filters that the checkout's settings name are run, too.
-        **without_ours(os.environ),
+        **(without_ours(os.environ) if environment is None else environment),
         "LC_ALL": "C",  # its reasons are read here
         **({} if lazily else {"GIT_NO_LAZY_FETCH": "1"}),
     }
     try:
         return subprocess.run(
             ["git", "-C", str(path), *words],
-            input=stdin, capture_output=True, check=False, env=environment,
+            input=stdin, capture_output=True, check=False, env=told,
         )  # fmt: skip
     except FileNotFoundError:
         code = ErrorCode.GIT_MISSING

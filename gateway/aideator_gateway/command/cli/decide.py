@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from aideator.protocol import Status
 from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.command.cli.connect import beside_runs, for_reading
 from aideator_gateway.command.cli.lookup import (
@@ -17,8 +16,8 @@ from aideator_gateway.command.cli.lookup import (
 )
 from aideator_gateway.command.cli.options import settings_options
 from aideator_gateway.command.cli.output import say
+from aideator_gateway.command.cli.putting import check, put
 from aideator_gateway.command.cli.results import variation_of, winner_of
-from aideator_gateway.command.terminal.text import patch_size
 from aideator_gateway.settings import Settings
 
 
@@ -68,33 +67,9 @@ def apply(words: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | 
         wanted = WINNER if number is None else completed(number)
         run = find_run(client, word, wanted, checkout=checkout)
         variation = variation_of(run, number or winner_of(run))
-        who = f"variation {variation.variation_id} of {run.run_id}"
-        if variation.patch is not None and not variation.patch.files:
-            raise click.ClickException(f"{who} changed nothing, so there is nothing to apply.")
+        check(run, variation, checkout)
         patch = client.patch(run.run_id, variation.variation_id)
-    if run.commit and not checkout.has_commit(run.commit):
-        raise click.ClickException(
-            f"{checkout.top} does not have commit {run.commit[:12]}, which the run started from: "
-            f"change to the right checkout, or get it with git fetch origin {run.commit}."
-        )
-    if checkout.changes(untracked=False):
-        raise click.ClickException(
-            f"{checkout.top} has changes that are not committed: commit them, or put them aside "
-            "with git stash, then apply again."
-        )
-    if reason := checkout.apply(patch, three_way=three_way):
-        remedy = (
-            "resolve what git status shows, or undo with git reset --hard."
-            if checkout.changes(untracked=False)
-            else f"check out {run.commit and run.commit[:12]}, or merge with --3way."
-        )
-        raise click.ClickException(f"{who} was not applied cleanly ({reason}): {remedy}")
-    if variation.status is not Status.COMPLETED:
-        say(f"Note: {who} is {variation.status}; this is what it had by then.", err=True)
-    say(
-        f"Applied {who} to {checkout.top}: {patch_size(variation.patch)}.\n"
-        "Nothing is committed: git status shows it."
-    )
+    put(patch, run, variation, checkout, three_way=three_way)
 
 
 @click.command()

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 
+from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.connect import embedded
+from aideator_gateway.command.cli.follow import Record
 from aideator_gateway.command.cli.options import json_option
 from aideator_gateway.command.cli.output import is_conversation, say
 from aideator_gateway.command.cli.repository import url_of
-from aideator_gateway.command.cli.run import COUNT, ask, follow, terminable
+from aideator_gateway.command.cli.run import COUNT, asking, follow, terminable
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.terminal.text import counted
 from aideator_gateway.runs.model import NewRun, Variation
@@ -47,7 +49,8 @@ def demo(variations: int, as_json: bool, data_dir: Path | None) -> None:
         if not as_json:
             say("This is a scripted demo, not an LLM: no key, no cost.\n")
         with terminable(), embedded(settings) as address, Client(address) as client:
-            choose = _choose_smallest if as_json else _ask_or_smallest
+            asked = is_conversation() and not as_json
+            choose = asking(settings.repository_hosts) if asked else _choose_smallest
             code = follow(client, request, as_json=as_json, choose=choose, kept=bool(data_dir))
     if data_dir is None:
         say(
@@ -58,14 +61,11 @@ def demo(variations: int, as_json: bool, data_dir: Path | None) -> None:
     sys.exit(code)
 
 
-def _ask_or_smallest(completed: list[Variation]) -> int | None:
-    return ask(completed) if is_conversation() else _choose_smallest(completed)
-
-
-def _choose_smallest(completed: list[Variation]) -> int | None:
-    number, why = smallest(completed)
+def _choose_smallest(attempts: Attempts, record: Record) -> None:
+    number, why = smallest(attempts.completed)
     say(f"Nobody is there to ask, so the demo {why}.", err=True)
-    return number
+    if number is not None:
+        record(number, None)
 
 
 def smallest(completed: Sequence[Variation]) -> tuple[int | None, str]:

@@ -9,11 +9,12 @@ from rich.console import Console
 
 from aideator.protocol import Status
 from aideator_gateway.command.api_error import UNREACHABLE, ApiError
+from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.causes import causes
 from aideator_gateway.command.cli.connect import LeftAtOnce
 from aideator_gateway.command.cli.hints import hint
 from aideator_gateway.command.cli.known import Known
-from aideator_gateway.command.cli.output import say, say_json
+from aideator_gateway.command.cli.output import is_conversation, say, say_json
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.stream import RunStream
 from aideator_gateway.command.terminal import patches
@@ -26,7 +27,12 @@ from aideator_gateway.runs.model import NewRun, Run, Variation
 PATCH_LINES = 200
 """Lines of one patch shown on a terminal here; ``aideator show`` has all."""
 
-Choose = Callable[[list[Variation]], int | None]
+Record = Callable[[int, str | None], None]
+"""Records a winner, and why it is one."""
+
+Choose = Callable[[Attempts, Record], None]
+"""Looks at what there is, and records a winner or none."""
+
 Show = Callable[[str, dict[str, Any]], None]
 
 
@@ -155,14 +161,15 @@ class Follower:
     def _finish(self, run_id: str) -> Run:
         """Show how the run ended, and have its winner chosen."""
         ended = self._client.run(run_id)
+        attempts = Attempts(self._client, ended)
         if self._console is not None:
-            self._show(ended, self._console)
+            self._show(attempts, self._console)
         if ended.status is Status.INTERRUPTED:
             say(f"Error: {self._stopped(run_id)}", err=True)
         for cause in causes(ended):
             say(f"Error: {cause}", err=True)
         if not self.cancelled:
-            ended = self._select(ended)
+            ended = self._select(attempts)
         if self._console is None:
             say_json({"event": "run", **ended.model_dump(mode="json")})
         return ended
@@ -193,16 +200,17 @@ class Follower:
             f"{self._known.words()} {hint('show', run_id)} tells more once a gateway runs."
         )
 
-    def _show(self, run: Run, console: Console) -> None:
+    def _show(self, attempts: Attempts, console: Console) -> None:
+        run = attempts.run
         console.print()
-        console.print(variations_table(run))
-        if self.cancelled:
+        console.print(variations_table(run, attempts.same))
+        # Whoever can be asked is shown what is asked for, not all of it at once.
+        if self.cancelled or is_conversation():
             return
-        for variation in run.variations:
-            if variation.status is Status.COMPLETED:
-                console.print()
-                console.print(patches.heading(variation))
-                self._show_patch(run, variation, console)
+        for variation in attempts.completed:
+            console.print()
+            console.print(patches.heading(variation))
+            self._show_patch(run, variation, console)
         console.print()
 
     def _show_patch(self, run: Run, variation: Variation, console: Console) -> None:
@@ -215,17 +223,24 @@ class Follower:
             where = f": {hint('show', run.run_id, number, '--patch')}" if self._kept else ""
             console.print(f"… {left_out:,} more lines{where}", style="dim", soft_wrap=True)
 
-    def _select(self, run: Run) -> Run:
-        completed = [v for v in run.variations if v.status is Status.COMPLETED]
-        if not completed:
+    def _select(self, attempts: Attempts) -> Run:
+        run = attempts.run
+        if not attempts.completed:
             return run
-        winner = self._choose(completed)
-        if winner is None:
-            if self._kept:
+        recorded = False
+
+        def record(winner: int, reason: str | None = None) -> None:
+            nonlocal recorded
+            self._client.select(run.run_id, winner, reason)
+            recorded = True
+            of = f", recorded for {run.run_id}" if self._kept else ""
+            say(f"Winner: variation {winner}{of}.", err=self._console is None)
+
+        try:
+            self._choose(attempts, record)
+        finally:
+            # Also for who left with Ctrl-C: the run is there, and can be decided on later.
+            if not recorded and self._kept:
                 how = f": {hint('select', run.run_id, 'N')} does that"
                 say(f"No winner is recorded{how}.", err=True)
-            return run
-        self._client.select(run.run_id, winner)
-        of = f", recorded for {run.run_id}" if self._kept else ""
-        say(f"Winner: variation {winner}{of}.", err=self._console is None)
         return self._client.run(run.run_id)

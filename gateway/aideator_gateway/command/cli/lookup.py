@@ -21,6 +21,8 @@ from aideator_gateway.settings import Settings, SettingsError
 
 LATEST = "latest"
 
+_ORDER = f"Give a run, a variation from 1 to {MAX_VARIATIONS}, or both in this order."
+
 _WHOLE_ID = re.compile(r"run_[0-9a-f]{16}")
 
 
@@ -72,17 +74,26 @@ def words_of(words: tuple[str, ...]) -> tuple[str | None, int | None]:
     click.UsageError
         If there is more than one of either.
     """
-    if len(words) == 1 and _number(words[0]) is None:
-        return words[0], None
-    if len(words) == 1:
-        return None, _number(words[0])
-    if len(words) == 2 and (number := _number(words[1])) is not None:
-        return words[0], number
-    if words:
-        raise click.UsageError(
-            f"Give a run, a variation from 1 to {MAX_VARIATIONS}, or both in this order."
-        )
-    return None, None
+    run, numbers = run_and_numbers(words)
+    if len(numbers) > 1:
+        raise click.UsageError(_ORDER)
+    return run, numbers[0] if numbers else None
+
+
+def run_and_numbers(words: tuple[str, ...]) -> tuple[str | None, list[int]]:
+    """Tell ``[RUN] [N …]`` apart, as ``words_of`` does.
+
+    Raises
+    ------
+    click.UsageError
+        If there is more than one run, or one behind a variation.
+    """
+    run = words[0] if words and _number(words[0]) is None else None
+    found = [_number(word) for word in (words if run is None else words[1:])]
+    numbers = [number for number in found if number is not None]
+    if len(numbers) < len(found):
+        raise click.UsageError(_ORDER)
+    return run, numbers
 
 
 def _number(word: str) -> int | None:

@@ -7,6 +7,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.causes import causes
 from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.command.cli.connect import for_reading
@@ -14,8 +15,8 @@ from aideator_gateway.command.cli.hints import hint
 from aideator_gateway.command.cli.lookup import complete, find_run, words_of
 from aideator_gateway.command.cli.options import json_option, settings_options
 from aideator_gateway.command.cli.output import console, say, say_json
-from aideator_gateway.command.client import Client
 from aideator_gateway.command.terminal import asis, patches
+from aideator_gateway.command.terminal.pager import page
 from aideator_gateway.command.terminal.pane import STYLES
 from aideator_gateway.command.terminal.tables import (
     model_line,
@@ -71,20 +72,26 @@ def show(
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
         run = find_run(client, word, checkout=Checkout.around())
         if only_patch:
-            patches.show(console(), client.patch(run.run_id, number or winner_of(run)))
+            patch = client.patch(run.run_id, number or winner_of(run))
+            page(console(), lambda out: _show_patch(out, patch), diff=True)
         elif transcript:
             lines = client.transcript(run.run_id, number or winner_of(run))
             if sys.stdout.isatty():
-                say(lines.decode(errors="replace").removesuffix("\n"))
+                text = printable(lines.decode(errors="replace").removesuffix("\n"))
+                page(console(), lambda out: out.print(text, soft_wrap=True))
             else:
                 asis.write(lines)
         elif as_json:
             shown = run if number is None else variation_of(run, number)
             say_json(shown.model_dump(mode="json"))
         elif number is None:
-            _show_run(console(), run)
+            attempts = Attempts(client, run)
+            page(console(), lambda out: _show_run(out, attempts))
         else:
-            _show_variation(console(), client, run, variation_of(run, number))
+            variation = variation_of(run, number)
+            kept = variation.patch and not variation.patch.truncated
+            patch = client.patch(run.run_id, number) if kept else b""
+            page(console(), lambda out: _show_variation(out, run, variation, patch))
 
 
 def winner_of(run: Run) -> int:
@@ -117,13 +124,18 @@ def variation_of(run: Run, number: int) -> Variation:
     raise click.ClickException(f"{run.run_id} has variations 1 to {len(run.variations)}.")
 
 
-def _show_run(out: Console, run: Run) -> None:
+def _show_patch(out: Console, patch: bytes) -> None:
+    patches.show(out, patch)
+
+
+def _show_run(out: Console, attempts: Attempts) -> None:
+    run = attempts.run
     out.print(title_line(run))
     out.print(status_line(run), style=STYLES[run.status])
     out.print(model_line(run), style="dim")
     out.print(printable(run.prompt))
     out.print()
-    out.print(variations_table(run))
+    out.print(variations_table(run, attempts.same))
     for cause in causes(run):
         out.print(Text(cause, style="red"))
     if run.selections:
@@ -133,7 +145,7 @@ def _show_run(out: Console, run: Run) -> None:
         out.print(f"Winner: variation {choice.variation_id}{reason}")
 
 
-def _show_variation(out: Console, client: Client, run: Run, variation: Variation) -> None:
+def _show_variation(out: Console, run: Run, variation: Variation, patch: bytes) -> None:
     alone = run.model_copy(update={"variations": [variation], "code": None})
     out.print(title_line(run))
     out.print(model_line(alone), style="dim")
@@ -149,4 +161,4 @@ def _show_variation(out: Console, client: Client, run: Run, variation: Variation
     if variation.patch and not variation.patch.truncated:
         out.print()
         out.print(patches.heading(variation))
-        patches.show(out, client.patch(run.run_id, variation.variation_id))
+        patches.show(out, patch)

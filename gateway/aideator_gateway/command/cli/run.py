@@ -3,16 +3,18 @@
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from aideator.protocol import DEFAULT_VARIATIONS, MAX_VARIATIONS, Condition, Status, Styles
+from aideator_gateway.command.cli.attempts import Attempts
+from aideator_gateway.command.cli.chooser import Chooser
 from aideator_gateway.command.cli.connect import for_runs
 from aideator_gateway.command.cli.exits import CANCELLED, COMPLETED, FAILED
-from aideator_gateway.command.cli.follow import Choose, Follower
+from aideator_gateway.command.cli.follow import Choose, Follower, Record
 from aideator_gateway.command.cli.options import (
     SERVER_ONLY,
     json_option,
@@ -24,7 +26,7 @@ from aideator_gateway.command.cli.output import console, is_conversation
 from aideator_gateway.command.cli.repository import url_of
 from aideator_gateway.command.cli.request import conditions, new_run, prompt_text
 from aideator_gateway.command.client import Client
-from aideator_gateway.runs.model import NewRun, Variation
+from aideator_gateway.runs.model import NewRun
 from aideator_gateway.settings import Settings
 
 COUNT = click.IntRange(1, MAX_VARIATIONS)
@@ -73,7 +75,7 @@ def run(
     as_json: bool,
     **flags: Any,
 ) -> None:
-    """Follow PROMPT on REPOSITORY live, then see the patches and pick a winner.
+    """Follow PROMPT on REPOSITORY live, then look at the patches and pick a winner.
 
     REPOSITORY is a URL, or the path of a repository on this machine, whose HEAD is taken.
     PROMPT is a text, @FILE for what a file holds, or - for standard input.
@@ -93,7 +95,8 @@ def run(
     with terminable(), for_runs(settings, flags) as client:
         if flags.get("model") is not None and not settings.demo:
             request = _with_model(request, flags["model"])
-        code = follow(client, request, as_json=as_json, choose=_nobody if as_json else ask)
+        choose = _nobody if as_json else asking(settings.repository_hosts)
+        code = follow(client, request, as_json=as_json, choose=choose)
     sys.exit(code)
 
 
@@ -142,18 +145,21 @@ def _with_model(request: NewRun, model: str) -> NewRun:
     return request.model_copy(update={"conditions": named, "variations": len(named)})
 
 
-def ask(completed: list[Variation]) -> int | None:
-    """Ask who wins, if somebody is there."""
-    if not is_conversation():
-        return None
-    numbers = [str(v.variation_id) for v in completed]
-    answer = click.prompt(
-        f"Which variation wins? ({', '.join(numbers)}; Enter for none)",
-        type=click.Choice([*numbers, ""]), default="", show_choices=False, show_default=False,
-    )  # fmt: skip
-    return int(answer) if answer else None
+def asking(hosts: Collection[str]) -> Choose:
+    """Return what asks who wins, if somebody is there.
+
+    Parameters
+    ----------
+    hosts
+        Those that a repository's own one may redirect to.
+    """
+
+    def ask(attempts: Attempts, record: Record) -> None:
+        if is_conversation():
+            Chooser(console(), attempts, record, hosts=hosts).ask()
+
+    return ask
 
 
-def _nobody(completed: list[Variation]) -> int | None:
-    del completed
-    return None
+def _nobody(attempts: Attempts, record: Record) -> None:
+    del attempts, record

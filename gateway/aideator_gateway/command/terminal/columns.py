@@ -1,19 +1,22 @@
-"""A run with its variations side by side, where the terminal is wide enough."""
+"""A run as it goes on: variations side by side, or one of them below a line for each."""
 
 import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.control import Control
 from rich.live import Live
 from rich.table import Table
 
 from aideator_gateway.command.terminal.events import VariationEvent
+from aideator_gateway.command.terminal.focus import Focus
 from aideator_gateway.command.terminal.pane import Pane
+from aideator_gateway.http.sse import Completion, Failure
 from aideator_gateway.runs.model import Variation
 
-MIN_WIDTH = 60
+MIN_WIDTH = 40
 """Characters of the terminal's width that each variation needs."""
 
 MAX_HEIGHT = 40
@@ -21,18 +24,21 @@ MIN_HEIGHT = 8
 
 
 def fits(console: Console, variations: int) -> bool:
-    """Whether there is room to show so many variations side by side."""
+    """Whether so many variations can be shown in place."""
     return (
         variations > 1
         and console.is_terminal
         and not console.is_dumb_terminal
-        and console.width >= MIN_WIDTH * variations
-        and console.height >= MIN_HEIGHT + 2
+        and console.width >= MIN_WIDTH
+        and console.height >= MIN_HEIGHT + 2 + variations
     )
 
 
 class Columns:
-    """Shows events in one column a variation, redrawn in place.
+    """Shows events in place: in one column a variation where the terminal is wide enough.
+
+    Where it is not, each variation has a line, and one of them is shown below. The window may
+    change its size at any time.
 
     Parameters
     ----------
@@ -49,10 +55,15 @@ class Columns:
     ) -> None:
         self._console = console
         self._panes = {v.variation_id: Pane(v, scripted=scripted) for v in variations}
+        self._focus = Focus(min(self._panes))
         self._lock = threading.Lock()
+        self._live = self._new_live()
+        self._size = console.size
+
+    def _new_live(self) -> Live:
         # A thread of its own redraws: the clock goes on while no event comes.
-        self._live = Live(
-            console=console,
+        return Live(
+            console=self._console,
             get_renderable=self._render,
             refresh_per_second=8,
             vertical_overflow="crop",
@@ -78,10 +89,23 @@ class Columns:
         """Show one event."""
         with self._lock:
             self._panes[event.variation_id].add(event)
+            self._focus.hear(event.variation_id, ended=isinstance(event, Completion | Failure))
+        if self._console.size != self._size:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Draw on an empty screen: where the last picture is now, only the terminal knows."""
+        self._size = self._console.size
+        self._live.stop()
+        self._console.control(Control.clear(), Control.home())
+        self._live = self._new_live()
+        self._live.start(refresh=True)
 
     def _render(self) -> RenderableType:
-        width = self._console.width // len(self._panes)
         height = max(MIN_HEIGHT, min(self._console.height - 2, MAX_HEIGHT))
+        if self._console.width < MIN_WIDTH * len(self._panes):
+            return self._one_below_lines(height)
+        width = self._console.width // len(self._panes)
         grid = Table.grid()
         for _ in self._panes:
             grid.add_column(width=width)
@@ -90,3 +114,13 @@ class Columns:
                 *(pane.render(self._console, width, height) for pane in self._panes.values())
             )
         return grid
+
+    def _one_below_lines(self, height: int) -> RenderableType:
+        with self._lock:
+            seen = self._focus.number
+            lines = [
+                pane.line(self._console.width, seen=number == seen)
+                for number, pane in self._panes.items()
+            ]
+            room = max(MIN_HEIGHT, height - len(lines))
+            return Group(*lines, self._panes[seen].render(self._console, self._console.width, room))

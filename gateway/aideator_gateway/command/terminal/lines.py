@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
@@ -14,6 +15,9 @@ from aideator_gateway.runs.model import Variation
 
 PIPED_WIDTH = 100
 """Most characters of running text in one line where there is no terminal to say."""
+
+
+TAB = " " * 4
 
 
 class Lines:
@@ -35,7 +39,7 @@ class Lines:
         self._console = console
         self._scripted = scripted
         self._labels = {v.variation_id: f"[{_label(v)}] " for v in variations}
-        longest = max(len(label) for label in self._labels.values())
+        longest = max(cell_len(label) for label in self._labels.values())
         self._width = max(20, console.width - longest) if console.is_terminal else PIPED_WIDTH
         self._partial: dict[int, tuple[str, str]] = {}
         self._failures: dict[tuple[str, str], int] = {}
@@ -89,8 +93,12 @@ class Lines:
 
     def _fill(self, number: int, text: str, style: str) -> str:
         """Show the full lines of ``text`` and return what is left."""
-        while len(text) > self._width:
-            cut = text.rfind(" ", 0, self._width + 1) + 1 or self._width
+        if self._console.is_terminal:
+            # Where a tab leads to, behind a label, nobody could say.
+            text = text.replace("\t", TAB)
+        while cell_len(text) > self._width:
+            fits = len(chop_cells(text[: self._width + 1], self._width)[0])
+            cut = text.rfind(" ", 0, fits + 1) + 1 or fits
             self._line(number, text[:cut].rstrip(), style)
             text = text[cut:]
         return text

@@ -12,7 +12,7 @@ from aideator_gateway.runs.model import Variation
 def live_view(
     console: Console, variations: Sequence[Variation], *, scripted: bool
 ) -> Columns | Lines:
-    """Return columns where there is room for them, else lines."""
+    """Return what is drawn in place where a terminal has room for it, else lines."""
     if fits(console, len(variations)):
         return Columns(console, variations, scripted=scripted)
     return Lines(console, variations, scripted=scripted)

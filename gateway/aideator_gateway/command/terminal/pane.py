@@ -4,6 +4,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
@@ -106,15 +107,30 @@ class Pane:
 
     def render(self, console: Console, width: int, height: int) -> Panel:
         """Return the column, ``width`` characters and ``height`` lines in size."""
-        title = f"variation {self._name}"
+        header = self._header().wrap(console, width - 4)
         return Panel(
-            Group(self._header(), *self._tail(console, width - 4, height - 3)),
-            title=Text(f"{title} · {SCRIPTED}" if self._scripted else title),
+            Group(*header, *self._tail(console, width - 4, height - 2 - len(header))),
+            title=self._title(width - 6),
             title_align="left",
             border_style=colour(self._number),
             width=width,
             height=height,
         )
+
+    def line(self, width: int, *, seen: bool) -> Text:
+        """Return how it stands, in one line of at most ``width`` characters."""
+        mark = ("▸ " if seen else "  ", "bold")
+        line = Text.assemble(mark, (f"{self._name} ", colour(self._number)), self._header())
+        line.truncate(width, overflow="ellipsis")
+        return line
+
+    def _title(self, width: int) -> Text:
+        title = f"variation {self._name}"
+        if not self._scripted:
+            return Text(title)
+        whole = f"{title} · {SCRIPTED}"
+        # That it is no model is said in any case; who it is, the colour and the place say, too.
+        return Text(whole if cell_len(whole) <= width else f"{self._number} · {SCRIPTED}")
 
     def _header(self) -> Text:
         seconds = self._seconds
@@ -125,7 +141,7 @@ class Pane:
             shown[0] = f"turn {self._turn}"
         words = f"{self._status} when last heard of" if self._left else str(self._status)
         status = (words, STYLES[self._status])
-        return Text.assemble(status, (f" · {' · '.join(shown)}", "dim"), no_wrap=True)
+        return Text.assemble(status, (f" · {' · '.join(shown)}", "dim"))
 
     def _tail(self, console: Console, width: int, height: int) -> list[Text]:
         """Return the last lines that there is room for."""

@@ -1,11 +1,12 @@
 """Runs and variations as tables."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
+from aideator.protocol import StopReason
 from aideator_gateway.command.terminal.pane import STYLES
 from aideator_gateway.command.terminal.text import (
     SCRIPTED,
@@ -19,9 +20,22 @@ from aideator_gateway.command.terminal.text import (
 )
 from aideator_gateway.runs.model import Run, Variation
 
+FILES = 8
+"""Most files that a table of them lists."""
 
-def variations_table(run: Run) -> Table:
-    """Return how each variation of a run went."""
+
+def variations_table(run: Run, same: Mapping[int, int] | None = None) -> Table:
+    """Return how each variation of a run went.
+
+    Parameters
+    ----------
+    run
+        The run.
+    same
+        Which variations have the very patch of an earlier one, and of which.
+    """
+    same = same or {}
+    models = {v.condition.model or run.model for v in run.variations}
     labelled = any(v.condition.label for v in run.variations)
     styled = any(v.condition.style for v in run.variations)
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -30,6 +44,8 @@ def variations_table(run: Run) -> Table:
         table.add_column("label", no_wrap=True, overflow="ellipsis", max_width=24)
     if styled:
         table.add_column("style", no_wrap=True, overflow="ellipsis", max_width=24)
+    if len(models) > 1:
+        table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=24)
     table.add_column("status")
     for title in ("turns", "tokens", "cost", "time"):
         table.add_column(title, justify="right", no_wrap=True)
@@ -42,22 +58,50 @@ def variations_table(run: Run) -> Table:
             str(variation.variation_id),
             *([Text(one_line(variation.condition.label or ""))] if labelled else []),
             *([Text(one_line(variation.condition.style or ""))] if styled else []),
+            *([Text(one_line(variation.condition.model or run.model))] if len(models) > 1 else []),
             _status(variation),
             str(variation.turns),
             f"{variation.usage.tokens:,}",
             money(variation.usage.cost_usd, scripted=run.scripted).removeprefix("cost "),
             "" if variation.seconds is None else duration(variation.seconds),
             *([_check(variation)] if run.check else []),
-            Text(patch_size(variation.patch) + (" · winner" if won else "")),
+            Text(_patch(variation, same) + (" · winner" if won else "")),
             style="bold" if won else None,
         )
     return table
 
 
+def files_table(files: Mapping[str, Sequence[int]], numbers: Sequence[int]) -> Table:
+    """Return which variations touched which files; those that several did stand out.
+
+    Parameters
+    ----------
+    files
+        Numbers of variations for each file.
+    numbers
+        Those of all variations.
+    """
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for file, touched in list(files.items())[:FILES]:
+        who = [str(number) if number in touched else "·" for number in numbers]
+        table.add_row(" ".join(who), Text(one_line(file)), style="bold" if touched[1:] else "dim")
+    if len(files) > FILES:
+        table.add_row("", f"… {counted(len(files) - FILES, 'more file')}", style="dim")
+    return table
+
+
+def _patch(variation: Variation, same: Mapping[int, int]) -> str:
+    first = same.get(variation.variation_id)
+    return patch_size(variation.patch) + (f" · same as {first}" if first else "")
+
+
 def _status(variation: Variation) -> Text:
     why = variation.stop_reason or variation.code
     words = str(variation.status)
-    if why and str(why) != words:
+    # That it was done when it said so needs no words.
+    if why and str(why) != words and why is not StopReason.END_TURN:
         words += f" ({why})"
     return Text(words, style=STYLES[variation.status])
 

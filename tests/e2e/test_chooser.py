@@ -1,0 +1,249 @@
+"""Choosing among attempts at a terminal: looking is safe, and only a word of its own decides."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from aideator_gateway.scripted_model.script import HttpError, Reply, Text, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
+from tests.support.command import Terminal, run, terminal
+from tests.support.repositories import git, make_repository
+
+EDITOR = "str_replace_based_edit_tool"
+ASKED = "Look or choose"
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b2J\u202efel \x7f"
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+
+def creates(path: str, text: str, said: str = "Done.") -> list[Reply]:
+    call = {"command": "create", "path": path, "file_text": text}
+    return [[ToolUse(EDITOR, call)], [Text(said)]]
+
+
+def greets(word: str) -> list[Reply]:
+    call = {"command": "str_replace", "path": "greet.py", "old_str": "Hello", "new_str": word}
+    return [[ToolUse(EDITOR, call)], [Text(f"Says {word} now.")]]
+
+
+@dataclass
+class Chooser:
+    """A run that has come to its question, on a terminal."""
+
+    screen: Terminal
+    data: Path
+    repository: Path
+
+    def answer(self, text: str, until: str = ASKED, end: str = "\r") -> str:
+        """Type a line, and return what was shown until the next question."""
+        before = len(self.screen.output)
+        self.screen.type(f"{text}{end}")
+        self.screen.read_until(until, since=before + len(text))
+        return plain(self.screen.output[before:])
+
+    def winner(self) -> tuple[int | None, str | None]:
+        """Return who was recorded, and why."""
+        done = run("show", "--json", "--data-dir", str(self.data), cwd=self.repository)
+        shown = json.loads(done.stdout)
+        reasons = [choice["reason"] for choice in shown["selections"]]
+        return shown["winning_variation_id"], reasons[-1] if reasons else None
+
+
+def plain(output: bytes) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.decode(errors="replace"))
+
+
+@contextmanager
+def choosing(
+    tmp_path: Path, turns: dict[int, list[Reply]], *more: str, until: str = ASKED,
+    width: int = 80, height: int = 24, **settings: str,
+) -> Iterator[Chooser]:  # fmt: skip
+    repository = make_repository(tmp_path / "repository")
+    data = tmp_path / "data"
+    with (
+        ScriptedModel(Script(turns)) as model,
+        terminal(
+            "run", ".", "Be friendlier.", "-n", str(len(turns)), "--backend", "local",
+            "--base-url", model.base_url, "--data-dir", str(data), *more,
+            cwd=repository, width=width, height=height,
+            **{"AIDEATOR_API_KEY": "key", "PAGER": "cat", **settings},
+        ) as screen,
+    ):  # fmt: skip
+        screen.read_until(until)
+        yield Chooser(screen, data, repository)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40), (200, 50)])
+def test_attempts_are_looked_at_and_one_is_chosen_for_a_reason(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    turns = {1: greets("Howdy"), 2: greets("Howdy"), 3: creates("docs/new.md", "# New\n")}
+    with choosing(tmp_path, turns, width=width, height=height) as chooser:
+        table = plain(chooser.screen.output)
+        assert re.search(r"^2 .*1 file, \+1 -1 · same as 1", table, re.MULTILINE)
+        assert re.search(r"^1 2 · +greet.py", table, re.MULTILINE)
+        assert re.search(r"^· · 3 +docs/new.md", table, re.MULTILINE)
+        # Nothing scrolls by between the table and the question.
+        assert "diff --git" not in table
+        for line in table[table.rindex("status") :].splitlines():
+            assert len(line) <= width
+
+        assert '+    return "Howdy, " + name' in chooser.answer("1")
+        assert "+# New" in chooser.answer("v3")
+        assert "Variations 1 and 2 do not differ." in chooser.answer("d 1 2")
+        out = chooser.answer("diff 1 3")
+        assert '-    return "Howdy, " + name' in out
+        assert "+# New" in out
+        out = chooser.answer("t 1")
+        assert "── turn 2" in out
+        assert "Says Howdy now." in out
+        assert "same as 1" in chooser.answer("l")
+        assert f"put it into {chooser.repository}" in chooser.answer("?")
+        for wrong in ("c", "c 1 2", "d 1", "d 2 2", "x", "cancel 1", "7", "é"):
+            assert "Error: " in chooser.answer(wrong), wrong
+        assert chooser.winner() == (None, None)
+
+        chooser.answer("c 3", until="Why variation 3?")
+        chooser.screen.type("It is new.\r")
+        assert chooser.screen.finish() == 0
+        assert chooser.winner() == (3, "It is new.")
+
+
+def test_what_was_made_is_shown_and_never_obeyed(tmp_path: Path) -> None:
+    file = "new\x1b[2J\u202e.txt"
+    turns = {1: creates(file, f"{HOSTILE}\n", HOSTILE), 2: creates(file, "x\n")}
+    with choosing(tmp_path, turns) as chooser:
+        for look in ("1", "d 1 2", "t 1", "\u202e 1", "l"):
+            chooser.answer(look)
+        chooser.answer("c 1", until="Why variation 1?")
+        # Ctrl-V lets a terminal take the next key as it is.
+        chooser.screen.type("good\x16\x1b[2J\x16\x07\u202e\r")
+        assert chooser.screen.finish() == 0
+        for said in (b"\x1b]0;", b"\x1b[2J", b"\x9b2J", "\x9b".encode()):
+            assert said not in chooser.screen.output
+        assert r"\x1b]0;owned\x07\x1b[2J\u009b2J\u202efel" in plain(chooser.screen.output)
+        assert chooser.winner()[0] == 1
+        shown = run("show", "--data-dir", str(chooser.data), cwd=chooser.repository).stdout
+        assert b"\x1b" not in shown
+
+
+def test_a_long_patch_goes_through_the_pager_whole(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    long = "".join(f"line {number}\n" for number in range(10_000))
+    turns = {1: creates("long.txt", long)}
+    with choosing(tmp_path, turns, PAGER=f"cat >> {taken}") as chooser:
+        assert "line 9" not in chooser.answer("v 1")
+        assert plain(taken.read_bytes()).count("\n+line ") == 10_000
+        assert b"\x1b[" in taken.read_bytes()
+        chooser.answer("t 1")
+        assert "turn 2" in taken.read_text()
+
+
+@pytest.mark.parametrize("pager", ["head -n 1", "true", "exit 3"])
+def test_a_pager_that_is_left_early_does_no_harm(tmp_path: Path, pager: str) -> None:
+    long = "".join(f"line {number}\n" for number in range(10_000))
+    with choosing(tmp_path, {1: creates("long.txt", long)}, PAGER=pager) as chooser:
+        out = chooser.answer("v 1")
+        assert "+line 9999" not in out
+        assert "Traceback" not in out
+        chooser.answer("", until="No winner is recorded")
+        assert chooser.screen.finish() == 0
+
+
+@pytest.mark.parametrize("pager", ["no-such-pager -x", "./README.md"])
+def test_a_pager_that_cannot_be_started_is_done_without(tmp_path: Path, pager: str) -> None:
+    with choosing(tmp_path, {1: greets("Howdy")}, PAGER=pager) as chooser:
+        assert '+    return "Howdy, " + name' in chooser.answer("v 1")
+
+
+def test_ctrl_c_in_a_pager_comes_back_to_the_question(tmp_path: Path) -> None:
+    with choosing(tmp_path, {1: greets("Hi")}, PAGER="echo paging; exec sleep 60") as chooser:
+        chooser.answer("v 1", until="paging")
+        chooser.answer(CTRL_C, end="")
+        chooser.answer("c 1", until="Why variation 1?")
+        chooser.answer(CTRL_C, end="")
+        assert chooser.winner() == (None, None)
+        chooser.screen.type(CTRL_C)
+        assert chooser.screen.finish() == 130
+        out = plain(chooser.screen.output)
+        assert "Traceback" not in out
+        assert re.search(r"No winner is recorded: aideator select run_\w+ N", out)
+
+
+def test_the_end_of_input_is_nobody(tmp_path: Path) -> None:
+    with choosing(tmp_path, {1: greets("Hi")}) as chooser:
+        chooser.answer("c 1", until="Why variation 1?")
+        chooser.answer(CTRL_D, end="")
+        chooser.screen.type(CTRL_D)
+        assert chooser.screen.finish() == 0
+        assert chooser.winner() == (None, None)
+
+
+def test_a_window_that_changes_its_size_does_no_harm(tmp_path: Path) -> None:
+    turns = {1: greets("Hi"), 2: greets("Howdy"), 3: greets("Hey")}
+    with choosing(tmp_path, turns, until="variation", width=200) as chooser:
+        for height, width in ((24, 80), (40, 120), (10, 30), (24, 80)):
+            chooser.screen.resize(width, height)
+        chooser.screen.read_until(ASKED)
+        assert "Howdy" in chooser.answer("2")
+        chooser.screen.resize(120, 40)
+        chooser.answer("c 2", until="Why variation 2?")
+        chooser.screen.type("\r")
+        assert chooser.screen.finish() == 0
+        assert "Traceback" not in plain(chooser.screen.output)
+        assert chooser.winner() == (2, None)
+
+
+def test_what_did_not_complete_is_looked_at_and_cannot_win(tmp_path: Path) -> None:
+    refusal: list[Reply] = [[HttpError(400, "invalid_request_error", "No.")]]
+    with choosing(tmp_path, {1: greets("Hi"), 2: refusal}) as chooser:
+        for command in ("c 2", "a 2"):
+            assert "only a completed one can win" in chooser.answer(command)
+        assert "Error: " not in chooser.answer("t 2").replace("error", "")
+
+
+def test_nobody_is_asked_where_nothing_completed(tmp_path: Path) -> None:
+    refusal: list[Reply] = [[HttpError(400, "invalid_request_error", "No.")]]
+    with choosing(tmp_path, {1: refusal}, until="Error: Variation 1 failed") as chooser:
+        assert chooser.screen.finish() == 1
+        assert ASKED not in plain(chooser.screen.output)
+
+
+def test_apply_puts_the_chosen_one_into_the_checkout_unless_it_has_changes(tmp_path: Path) -> None:
+    with choosing(tmp_path, {1: greets("Hi"), 2: greets("Howdy")}) as chooser:
+        greet = chooser.repository / "greet.py"
+        before = greet.read_text()
+        greet.write_text(f"{before}# mine\n")
+        assert "changes that are not committed" in chooser.answer("a 2")
+        assert greet.read_text() == f"{before}# mine\n"
+        greet.write_text(before)
+        chooser.answer("a 2", until="Why variation 2?")
+        chooser.screen.type("\r")
+        assert chooser.screen.finish() == 0
+        assert chooser.winner() == (2, None)
+        assert greet.read_text() == before.replace("Hello", "Howdy")
+        assert git(chooser.repository, "status", "--porcelain") == "M greet.py"
+
+
+def test_show_goes_through_the_pager(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    with choosing(tmp_path, {1: greets("Hi")}) as chooser:
+        chooser.answer("", until="No winner is recorded")
+        assert chooser.screen.finish() == 0
+        words = ("--data-dir", str(chooser.data))
+        for what in ((), ("1",), ("1", "--patch"), ("1", "--transcript")):
+            taken.unlink(missing_ok=True)
+            with terminal(
+                "show", *what, *words, cwd=chooser.repository, PAGER=f"cat > {taken}"
+            ) as screen:
+                assert screen.finish() == 0
+            expected = "Be friendlier." if not what else "Hi"
+            assert expected in plain(taken.read_bytes()), what
+            assert expected not in plain(screen.output)
+            # Piped, nothing is paged.
+            done = run("show", *what, *words, cwd=chooser.repository, PAGER="exit 1")
+            assert expected.encode() in done.stdout
