@@ -22,7 +22,7 @@ from aideator_gateway.command.cli.words import told
 from aideator_gateway.command.terminal import patches
 from aideator_gateway.command.terminal.pager import page
 from aideator_gateway.command.terminal.reading import Reading
-from aideator_gateway.command.terminal.tables import files_table, variations_table
+from aideator_gateway.command.terminal.tables import files_table, model_line, variations_table
 from aideator_gateway.command.terminal.text import name, one_line
 from aideator_gateway.runs.model import Run, Variation
 
@@ -83,6 +83,7 @@ class Chooser:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401, PLC0415 - lets what is typed be edited, if it is there
         self._files()
+        self._console.print(model_line(self._run), style="dim")
         say(f"\n{self._short()}")
         while True:
             try:
