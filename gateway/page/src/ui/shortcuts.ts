@@ -1,6 +1,6 @@
 /** Keys of one letter. Each view adds its own while it is shown; `?` lists what there is. */
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 export interface Shortcut {
   keys: string[];
@@ -25,7 +25,8 @@ export function setEnabled(on: boolean): void {
 export function useShortcuts(name: string, shortcuts: Shortcut[]): void {
   const latest = useRef(shortcuts);
   latest.current = shortcuts;
-  useEffect(() => {
+  // As soon as a view can be seen its keys work.
+  useLayoutEffect(() => {
     const group = {
       name,
       get shortcuts() {
