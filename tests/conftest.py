@@ -1,5 +1,6 @@
 """Fixtures that more than one kind of test needs."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,6 +10,15 @@ import pytest
 from tests.support.gateways import Gateway, serving
 from tests.support.https_git import Certificate, GitServer, https_git
 from tests.support.repositories import make_repository
+
+# Whoever starts the tests in the background may have them ignore these, and programs that they
+# start with them; to a person at a terminal they mean something.
+for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(
+            _number,
+            signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL,
+        )
 
 
 @pytest.fixture
