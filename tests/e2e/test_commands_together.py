@@ -42,8 +42,10 @@ def demo(repository: Path, data: Path, prompt: str, tokens_per_second: float) ->
 
 
 def answers(first: Terminal) -> int:
-    first.read_until("Which variation wins?")
-    first.type("1\r")
+    first.read_until("Look or choose")
+    first.type("c 1\r")
+    first.read_until("Why variation 1?")
+    first.type("\r")
     first.read_until("Winner: variation 1")
     return first.finish()
 
@@ -84,8 +86,10 @@ def test_a_command_goes_on_when_another_one_ends(
         second.read_until("[1] ")
         assert ends(first) == code
         assert status_of(data, "the second") == "running"
-        second.read_until("Which variation wins?")
-        second.type("1\r")
+        second.read_until("Look or choose")
+        second.type("c 1\r")
+        second.read_until("Why variation 1?")
+        second.type("\r")
         second.read_until("Winner: variation 1, recorded")
         assert second.finish() == 0
     found = runs(data, tmp_path)

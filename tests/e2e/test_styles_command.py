@@ -1,6 +1,7 @@
 """Styles and limits of a variation, said at the shell."""
 
 import json
+import re
 from pathlib import Path
 
 from tests.support.command import error_of, run
@@ -23,7 +24,7 @@ def test_each_style_is_a_variation_and_every_view_shows_it(
     out = done.stdout.decode()
     for name in ("[1 first]", "[2 smallest]", "[3 haiku]", "── variation 3 (haiku)"):
         assert name in out
-    rows = [line.split() for line in out.splitlines() if "completed (" in line and "[" not in line]
+    rows = [line.split() for line in out.splitlines() if re.match(r" *[1-3] .* completed ", line)]
     assert [row[1:3] for row in rows] == [
         ["first", "completed"], ["smallest", "completed"], ["haiku", "completed"],
     ]  # fmt: skip

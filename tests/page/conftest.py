@@ -50,7 +50,8 @@ class Visit:
         assert [url for url in self.requests if not url.startswith(own)] == []
 
 
-@pytest.fixture(scope="session")
+# Not longer: while it is open, an event loop runs in this thread, which other tests need.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     reason = missing()
     if reason and os.environ.get("AIDEATOR_REQUIRE_BROWSER"):
