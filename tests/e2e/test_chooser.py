@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,9 +42,20 @@ class Chooser:
     def answer(self, text: str, until: str = ASKED, end: str = "\r") -> str:
         """Type a line, and return what was shown until the next question."""
         before = len(self.screen.output)
+        if text == CTRL_C:
+            self.settle()
         self.screen.type(f"{text}{end}")
         self.screen.read_until(until, since=before + len(text))
         return plain(self.screen.output[before:])
+
+    def settle(self) -> None:
+        """Wait until the command waits for input: before that, readline can miss a Ctrl-C."""
+        stat = Path(f"/proc/{self.screen.process.pid}/stat")
+        asleep, deadline = 0, time.monotonic() + 30
+        while asleep < 4:
+            assert time.monotonic() < deadline
+            asleep = asleep + 1 if stat.read_text().rpartition(")")[2].split()[0] == "S" else 0
+            time.sleep(0.05)
 
     def winner(self) -> tuple[int | None, str | None]:
         """Return who was recorded, and why."""
@@ -167,6 +179,7 @@ def test_ctrl_c_in_a_pager_comes_back_to_the_question(tmp_path: Path) -> None:
         chooser.answer("c 1", until="Why variation 1?")
         chooser.answer(CTRL_C, end="")
         assert chooser.winner() == (None, None)
+        chooser.settle()
         chooser.screen.type(CTRL_C)
         assert chooser.screen.finish() == 130
         out = plain(chooser.screen.output)
