@@ -70,12 +70,6 @@ async def _with_model(settings: Settings, stack: AsyncExitStack) -> Settings:
     )
 
 
-async def _recover(runs: Runs, work: WorkDirectory, gateways: Gateways) -> None:
-    """Put in order what gateways left that have died."""
-    await runs.recover()
-    await work.clear(gateways.alive)
-
-
 @asynccontextmanager
 async def _recovering(runs: Runs, work: WorkDirectory, gateways: Gateways) -> AsyncIterator[None]:
     """Go on with it while the block runs: a gateway may die beside a long-lived one."""
@@ -83,10 +77,12 @@ async def _recovering(runs: Runs, work: WorkDirectory, gateways: Gateways) -> As
     async def go_on() -> None:
         while True:
             try:
-                await _recover(runs, work, gateways)
+                await work.clear(gateways.alive)
+                await asyncio.sleep(RECOVERY_SECONDS)
+                await runs.recover()
             except Exception:
                 logger.exception("what another gateway left could not be put in order")
-            await asyncio.sleep(RECOVERY_SECONDS)
+                await asyncio.sleep(RECOVERY_SECONDS)
 
     task = asyncio.create_task(go_on(), name="recovery")
     try:

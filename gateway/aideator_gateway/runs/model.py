@@ -29,6 +29,7 @@ from aideator.protocol import (
     Status,
     StopReason,
     Usage,
+    conditions_of,
 )
 
 NonBlank = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=r"\S")]
@@ -105,11 +106,8 @@ class NewRun(BaseModel):
     ) -> list[Condition] | None:
         # Variations that cannot be used are missing here, and have an error of their own.
         count = info.data.get("variations")
-        if conditions is not None and count is not None and count != len(conditions):
-            raise ValueError(
-                f"variations is {count} but there are {len(conditions)} conditions; "
-                "make them agree or leave variations out"
-            )
+        if conditions is not None and count is not None:
+            conditions_of(conditions, count)
         return conditions
 
     def condition(self, variation_id: int) -> Condition:
