@@ -17,7 +17,7 @@ from aideator.containers import (
     Command,
     last_lines,
 )
-from aideator.errors import told
+from aideator.errors import engine_message
 from aideator.protocol import (
     GRACE_SECONDS,
     MODEL_HOST,
@@ -58,7 +58,7 @@ class Checking:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptId:
     """Which attempt of which variation this is; what differs keeps the engine from reusing one."""
 
     run_id: str
@@ -67,7 +67,7 @@ class Attempt:
 
 
 async def run_attempt(
-    attempt: Attempt,
+    attempt: AttemptId,
     task: Task,
     bench: Bench,
     access: Access,
@@ -84,16 +84,16 @@ async def run_attempt(
         after = _started(before, attempt, task, events)
         try:
             files = await after.directory(OUTPUT).entries()
-            ending, patch = await _told(after, files, attempt)
+            ending, patch = await _ending(after, files, attempt)
         except dagger.QueryError as error:
             # The container could not even be started.
             after, files, patch = before, [], None
-            ending = _failed(attempt, ErrorCode.SANDBOX_FAILED, told(error))
+            ending = _failed(attempt, ErrorCode.SANDBOX_FAILED, engine_message(error))
         tree = after.directory(REPOSITORY)
         check: CheckResult | None = None
         if checking is not None:
-            place = checking.image or bench.workspace
-            check = await run_check(place, tree, checking.command)
+            container = checking.image or bench.workspace
+            check = await run_check(container, tree, checking.command)
     total = ending.total
     return Variation(
         variation_id=attempt.variation_id,
@@ -150,9 +150,9 @@ def _equipped(container: Container, task: Task, access: Access) -> Container:
     return container
 
 
-def _started(container: Container, attempt: Attempt, task: Task, events: str) -> Container:
+def _started(container: Container, attempt: AttemptId, task: Task, events: str) -> Container:
     seconds = round(task.limits.max_seconds + GRACE_SECONDS)
-    words = [
+    argv = [
         "timeout", "-k", "10", str(seconds),
         # Nothing in the repository can become a module: neither its directory nor a
         # user's own are looked into.
@@ -168,12 +168,12 @@ def _started(container: Container, attempt: Attempt, task: Task, events: str) ->
         container.with_env_variable("AIDEATOR_RUN_ID", attempt.run_id)
         .with_env_variable("AIDEATOR_VARIATION_ID", str(attempt.variation_id))
         .with_env_variable("AIDEATOR_ATTEMPT", str(attempt.number))
-        .with_exec(words, expect=ReturnType.ANY)
+        .with_exec(argv, expect=ReturnType.ANY)
     )
 
 
-async def _told(
-    after: Container, files: list[str], attempt: Attempt
+async def _ending(
+    after: Container, files: list[str], attempt: AttemptId
 ) -> tuple[EndEvent, PatchEvent | None]:
     """Return how the agent ended, in its own words if it could say, and the patch's event."""
     if "result.json" in files:
@@ -193,7 +193,7 @@ async def _told(
     return _failed(attempt, ErrorCode.AGENT_CRASHED, text), None
 
 
-def _failed(attempt: Attempt, code: ErrorCode, message: str) -> FailedEvent:
+def _failed(attempt: AttemptId, code: ErrorCode, message: str) -> FailedEvent:
     return FailedEvent(
         run=attempt.run_id,
         variation=attempt.variation_id,

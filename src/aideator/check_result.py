@@ -7,12 +7,12 @@ import dagger
 from dagger import Container, Directory, Doc, ReturnType, dag, field
 
 from aideator.containers import REPOSITORY, STOPPED, USER, Command
-from aideator.errors import told
+from aideator.errors import engine_message
 from aideator.protocol.commands import (
     LIMIT_PROCESSES,
-    NOT_RUN_WORDS,
-    STOPPED_WORDS,
+    NOT_RUN,
     TAIL_BYTES,
+    WAS_STOPPED,
 )
 from aideator.sdk import dagger_object
 
@@ -46,39 +46,39 @@ class CheckResult:
     passed: Annotated[bool, Doc("Whether it ended with exit code 0.")] = field()
 
 
-async def run_check(place: Container, tree: Directory, command: Command) -> CheckResult:
+async def run_check(container: Container, tree: Directory, command: Command) -> CheckResult:
     """Run ``command`` on a result, in a container of its own that never had an API key.
 
     A check that fails, hangs or cannot be run is a finding, not an error.
 
     Parameters
     ----------
-    place
+    container
         The container to run in.
     tree
         The repository as an agent left it.
     """
     script = _SCRIPT.format(limit_processes=LIMIT_PROCESSES, home=HOME, tail=TAIL_BYTES)
     container = (
-        place.with_mounted_directory(REPOSITORY, tree, owner=USER)
+        container.with_mounted_directory(REPOSITORY, tree, owner=USER)
         .with_directory(HOME, dag.directory(), owner=USER)
         .with_workdir(REPOSITORY)
         .with_user(USER)
         .with_env_variable("HOME", HOME)
-        .with_exec(["sh", "-c", script, "aideator", *command.words()], expect=ReturnType.ANY)
+        .with_exec(["sh", "-c", script, "aideator", *command.argv()], expect=ReturnType.ANY)
     )
     try:
         said = await container.stdout()
     except dagger.QueryError as error:
-        return _check(command.text, None, 0.0, f"{NOT_RUN_WORDS}: {told(error)}")
+        return _check(command.text, None, 0.0, f"{NOT_RUN}: {engine_message(error)}")
     head, _, output = said.partition("\n")
     match = _HEAD.fullmatch(head)
     if match is None:
-        return _check(command.text, None, 0.0, f"{NOT_RUN_WORDS}: {said or 'no output'}")
+        return _check(command.text, None, 0.0, f"{NOT_RUN}: {said or 'no output'}")
     code = int(match["code"])
     taken = round(float(match["after"]) - float(match["before"]), 2)
     if code in STOPPED:
-        return _check(command.text, None, taken, f"{output.rstrip()}\n{STOPPED_WORDS}.".strip())
+        return _check(command.text, None, taken, f"{output.rstrip()}\n{WAS_STOPPED}.".strip())
     return _check(command.text, code, taken, output)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import dagger
 from dagger import Container, Directory, dag
 
-from aideator.errors import told, unusable
+from aideator.errors import engine_message, unusable
 from aideator.protocol import ErrorCode
 from aideator.protocol.commands import LIMITS, MAX_SECONDS, NOBODY
 
@@ -79,7 +79,7 @@ class Command:
     text: str
     seconds: int
 
-    def words(self) -> list[str]:
+    def argv(self) -> list[str]:
         """Return what runs it with limits on memory, file size and time."""
         script = f'{LIMITS}; exec timeout -k 10 {self.seconds} sh -c "$1"'
         return ["sh", "-c", script, "aideator", self.text]
@@ -144,7 +144,7 @@ async def prepared(image: str) -> Container:
         problem = f"{image} could not be prepared: {said}"
         raise unusable("base_image", problem, _UNSUPPORTED) from None
     except dagger.QueryError as error:
-        problem = f"{image} cannot run sh ({told(error)}); {remedy}."
+        problem = f"{image} cannot run sh ({engine_message(error)}); {remedy}."
         raise unusable("base_image", problem, _UNSUPPORTED) from None
 
 
@@ -192,13 +192,13 @@ async def pulled(address: str, argument: str) -> Container:
     try:
         return await dag.container().from_(address).sync()
     except dagger.QueryError as error:
-        problem = f"{address!r:.200} cannot be pulled: {told(error)}"
+        problem = f"{address!r:.200} cannot be pulled: {engine_message(error)}"
         raise unusable(argument, problem, _UNSUPPORTED) from None
 
 
 async def _set_up(workspace: Container, setup: Command) -> Container:
     try:
-        return await workspace.with_exec(setup.words()).sync()
+        return await workspace.with_exec(setup.argv()).sync()
     except dagger.ExecError as error:
         if error.exit_code in STOPPED:
             problem = f"did not end within {setup.seconds} s and was stopped"

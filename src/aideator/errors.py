@@ -30,7 +30,7 @@ def unusable(
     return FunctionError(line, extra={"code": code.value})
 
 
-MAX_TOLD = 600
+MAX_ENGINE_MESSAGE = 600
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -70,10 +70,10 @@ def _invalid(error: ValidationError, argument: str) -> FunctionError:
     return unusable(name, f"{problem}; it was {first['input']!r:.80}.")
 
 
-def told(error: dagger.QueryError) -> str:
+def engine_message(error: dagger.QueryError) -> str:
     """Return the engine's words without the marks that are for its own traces."""
     text = re.sub(r"\s*\[traceparent:[^]]*\]", "", str(error))
     if isinstance(error, dagger.ExecError):
         text = f"{text}: {error.stderr.strip() or error.stdout.strip()}"
     # The end of it is where the cause is.
-    return text if len(text) <= MAX_TOLD else f"… {text[-MAX_TOLD:]}"
+    return text if len(text) <= MAX_ENGINE_MESSAGE else f"… {text[-MAX_ENGINE_MESSAGE:]}"

@@ -10,9 +10,9 @@ from typing import get_args
 import dagger
 from dagger import Directory, Secret, Service
 
-from aideator.attempt import Access, Attempt, Checking, run_attempt
+from aideator.attempt import Access, AttemptId, Checking, run_attempt
 from aideator.containers import Command, bench, prepared, pulled
-from aideator.errors import told, unusable
+from aideator.errors import engine_message, unusable
 from aideator.protocol import MODEL_HOST, EditorTool, ErrorCode, Task, check_server
 from aideator.protocol.addresses import shown
 from aideator.variation import Variation
@@ -64,13 +64,13 @@ class Plan:
             The first task's variation id; the others count on from it.
         """
         base = await prepared(self.base_image)
-        place = await pulled(self.check_image, "check_image") if self.check_image else None
-        checking = Checking(self.check, place) if self.check else None
+        image = await pulled(self.check_image, "check_image") if self.check_image else None
+        checking = Checking(self.check, image) if self.check else None
         start = await bench(base, source, self.setup)
         return await asyncio.gather(
             *(
                 run_attempt(
-                    Attempt(self.run_id, number, self.attempt),
+                    AttemptId(self.run_id, number, self.attempt),
                     task,
                     start,
                     self.access,
@@ -125,7 +125,7 @@ async def server(
         # Only a service that runs says where; agents would start it a moment later.
         ports = await (await service.start()).ports()
     except dagger.QueryError as error:
-        raise unusable("model_service", f"it cannot be started: {told(error)}") from None
+        raise unusable("model_service", f"it cannot be started: {engine_message(error)}") from None
     if not ports:
         raise unusable("model_service", "it exposes no port; expose one, or give --base-url.")
     return f"http://{MODEL_HOST}:{await ports[0].port()}"

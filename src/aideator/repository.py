@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dagger
 from dagger import Directory, Secret, dag
 
-from aideator.errors import told, unusable
+from aideator.errors import engine_message, unusable
 from aideator.protocol import ErrorCode, check_ref, repository_url
 
 # The engine's words for what git told it.
@@ -81,7 +81,7 @@ async def resolve(
         commit = await reference.commit()
         tree = await reference.tree(discard_git_dir=True).sync()
     except dagger.QueryError as error:
-        raise _explained(told(error), url, ref, argument) from None
+        raise _explained(engine_message(error), url, ref, argument) from None
     return Commit(commit, tree)
 
 

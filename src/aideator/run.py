@@ -4,8 +4,8 @@ from typing import Annotated
 
 from dagger import Directory, Doc, File, dag, field
 
-from aideator import report as words
 from aideator.errors import unusable
+from aideator.report import machine_readable, markdown, summary
 from aideator.sdk import dagger_object, once_a_session
 from aideator.variation import Variation
 
@@ -49,8 +49,8 @@ class Run:
 
 def run_of(run_id: str, commit: str | None, prompt: str, variations: list[Variation]) -> Run:
     """Return the run that these variations make."""
-    page = words.markdown(run_id, commit, prompt, variations)
-    data = words.machine_readable(run_id, commit, prompt, variations)
+    page = markdown(run_id, commit, prompt, variations)
+    data = machine_readable(run_id, commit, prompt, variations)
     files = dag.directory().with_new_file("report.md", page).with_new_file("result.json", data)
     report = files.file("report.md")
     for variation in variations:
@@ -62,7 +62,7 @@ def run_of(run_id: str, commit: str | None, prompt: str, variations: list[Variat
         commit=commit,
         prompt=prompt,
         variations=variations,
-        summary=words.summary(run_id, commit, variations),
+        summary=summary(run_id, commit, variations),
         report=report,
         results=files,
         export=files,

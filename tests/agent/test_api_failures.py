@@ -31,8 +31,8 @@ from aideator_gateway.scripted_model.script import (
     StreamError,
     Text,
     Thinking,
+    TokenCounts,
     ToolUse,
-    Usage,
     Wait,
 )
 from tests.agent.conftest import Play
@@ -399,7 +399,7 @@ def test_thinking_is_shown_and_returned_unchanged(sandbox: Sandbox, play: Play) 
             Thinking("Let me think. Ünï", signature="s1g=="),
             Block(redacted),
             ToolUse("list_files", {}),
-            Usage(input_tokens=10, output_tokens=5),
+            TokenCounts(input_tokens=10, output_tokens=5),
         ],
         DONE,
     )

@@ -28,8 +28,8 @@ LOOK = ToolUse("list_files", {})
 M = 1_000_000
 
 
-def usage(**counts: int) -> script.Usage:
-    return script.Usage(**counts)
+def usage(**counts: int) -> script.TokenCounts:
+    return script.TokenCounts(**counts)
 
 
 def test_tokens_and_cost_are_told_per_turn_and_in_total(sandbox: Sandbox, play: Play) -> None:

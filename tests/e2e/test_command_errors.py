@@ -11,7 +11,7 @@ from aideator.protocol import ErrorCode, Limits
 from aideator_gateway.command.api_error import ApiError
 from aideator_gateway.command.cli import cli
 from aideator_gateway.command.cli.causes import causes
-from aideator_gateway.command.cli.words import told
+from aideator_gateway.command.cli.field_names import error_text
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import Address
 from aideator_gateway.runs.model import Run
@@ -267,4 +267,4 @@ def test_what_a_gateway_refuses_is_told_in_the_words_of_the_shell(tmp_path: Path
 )
 def test_every_field_of_the_api_has_a_name_at_the_shell(field: str, name: str) -> None:
     error = ApiError(422, "invalid_request", "…", [FieldError(field=field, message="Use another.")])
-    assert told(error) == f"{name}: Use another."
+    assert error_text(error) == f"{name}: Use another."

@@ -7,7 +7,7 @@ from pathlib import Path
 from aideator.protocol import Styles
 from aideator_gateway.scripted_model.conversation import Conversation
 from aideator_gateway.scripted_model.player import Request
-from aideator_gateway.scripted_model.script import HttpError, Reply, Text, Usage
+from aideator_gateway.scripted_model.script import HttpError, Reply, Text, TokenCounts
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.support.gateways import environment
 from tests.tasks.player import TaskPlayer
@@ -15,7 +15,7 @@ from tests.tasks.small_task import small_tasks
 
 ROOT = Path(__file__).parents[2]
 
-USED = Usage(1000, 100)
+USED = TokenCounts(1000, 100)
 """$0.0030 a turn, by the default model's price: $2 and $10 for a million tokens."""
 
 

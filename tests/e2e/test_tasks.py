@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aideator_gateway.scripted_model.script import Usage
+from aideator_gateway.scripted_model.script import TokenCounts
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.support.gateways import Gateway, serving
 from tests.tasks.player import TaskPlayer
@@ -19,7 +19,7 @@ EACH = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     data = tmp_path_factory.mktemp("tasks") / "data"
     with (
-        ScriptedModel(TaskPlayer(TASKS, Usage(1000, 100)), record=False) as model,
+        ScriptedModel(TaskPlayer(TASKS, TokenCounts(1000, 100)), record=False) as model,
         serving(
             data, "--backend", "local", "--allow-file", "--base-url", model.base_url,
             AIDEATOR_API_KEY="key",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aideator_gateway.command.fit import differences, to_be_told
+from aideator_gateway.command.fit import differences, shared_settings
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings
 
@@ -31,7 +31,7 @@ def found(ours: Told, theirs: Told) -> list[str]:
     )
     flags, environ = ours
     _, sources = Settings.gather(flags, environ)
-    return differences(settings_of(ours), sources, flags, to_be_told(serving), ready)
+    return differences(settings_of(ours), sources, flags, shared_settings(serving), ready)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +85,6 @@ def test_what_was_told_and_is_not_the_same_is_named(
 
 
 def test_no_key_is_told_to_others() -> None:
-    told = to_be_told(settings_of((SERVER, {**KEY, "AIDEATOR_TOKEN": "secret"})))
+    told = shared_settings(settings_of((SERVER, {**KEY, "AIDEATOR_TOKEN": "secret"})))
     assert told["has_credentials"] is True
     assert not {"api_key", "auth_token", "token"} & told.keys()

@@ -29,8 +29,8 @@ from aideator_gateway.scripted_model.script import (
     StreamError,
     Text,
     Thinking,
+    TokenCounts,
     ToolUse,
-    Usage,
     Wait,
     tokens,
 )
@@ -155,7 +155,7 @@ def test_raw_tool_input_need_not_be_json() -> None:
 
 
 def test_usage_is_what_the_script_says() -> None:
-    message = message_of(Text("a b c"), Usage(11, 22, 33, 44))
+    message = message_of(Text("a b c"), TokenCounts(11, 22, 33, 44))
     assert message.usage.input_tokens == 11
     assert message.usage.output_tokens == 22
     assert message.usage.cache_creation_input_tokens == 33
@@ -336,7 +336,7 @@ def test_stamps_tell_when_each_delta_left() -> None:
 def test_whole_messages_where_no_stream_is_asked_for() -> None:
     script = Script(
         default=[
-            [Thinking("Hm.", "c2ln"), Text("Hi."), ToolUse("t", {"a": 1}), Usage(1, 2)],
+            [Thinking("Hm.", "c2ln"), Text("Hi."), ToolUse("t", {"a": 1}), TokenCounts(1, 2)],
             [StreamError("overloaded_error", "Overloaded")],
             [Text("a"), Drop()],
             [HttpError(429, "rate_limit_error", "Slow down.")],

@@ -73,7 +73,7 @@ def test_a_run_with_everything_comes_out_the_same(tmp_path: Path) -> None:
             Text(["I ", "look."]),
             view,
             ToolUse("nonsense"),
-            script.Usage(7, 8, 9, 10),
+            script.TokenCounts(7, 8, 9, 10),
         ],
         [Text("An overlong"), Stop("max_tokens")],
         [ToolUse(EDITOR, raw='{"command": "cre'), ToolUse(EDITOR, create)],

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from aideator_gateway.scripted_model.conversation import Conversation
 from aideator_gateway.scripted_model.player import Request
-from aideator_gateway.scripted_model.script import HttpError, Reply, Usage
+from aideator_gateway.scripted_model.script import HttpError, Reply, TokenCounts
 from tests.tasks.small_task import SmallTask
 
 
@@ -19,7 +19,7 @@ class TaskPlayer:
         What each turn is said to have used.
     """
 
-    def __init__(self, tasks: Sequence[SmallTask], usage: Usage) -> None:
+    def __init__(self, tasks: Sequence[SmallTask], usage: TokenCounts) -> None:
         self._replies = {task.prompt: task.replies for task in tasks}
         self._usage = usage
 

@@ -51,7 +51,7 @@ def plain_environment() -> dict[str, str]:
 
 
 async def run(
-    *words: str, environment: Mapping[str, str], seconds: float, stdout: int | None = None
+    *argv: str, environment: Mapping[str, str], seconds: float, stdout: int | None = None
 ) -> Ended:
     """Run a program to its end, in a session of its own and without input.
 
@@ -59,7 +59,7 @@ async def run(
 
     Parameters
     ----------
-    words
+    argv
         The program, looked up on the environment's PATH, and its arguments.
     environment
         The whole environment.
@@ -76,11 +76,11 @@ async def run(
     TimeoutError
         If it took longer; it has been killed.
     """
-    program = shutil.which(words[0], path=environment.get("PATH"))
+    program = shutil.which(argv[0], path=environment.get("PATH"))
     if program is None:
-        raise FileNotFoundError(errno.ENOENT, "not on PATH", words[0])
+        raise FileNotFoundError(errno.ENOENT, "not on PATH", argv[0])
     process = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", _UNTIL_STDIN_ENDS, "sh", program, *words[1:],
+        "/bin/sh", "-c", _UNTIL_STDIN_ENDS, "sh", program, *argv[1:],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
         stderr=asyncio.subprocess.PIPE,

@@ -80,12 +80,12 @@ async def fetch_commit(
 
 
 async def _fetch(*git: str, url: str, ref: str | None, hosts: Collection[str]) -> None:
-    words = (
+    fetch = (
         *git, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
         "--end-of-options",
     )  # fmt: skip
     try:
-        await _git(*words, url, ref or "HEAD")
+        await _git(*fetch, url, ref or "HEAD")
     except _GitError as error:
         if not _REDIRECTED.search(error.stderr):
             raise
@@ -96,7 +96,7 @@ async def _fetch(*git: str, url: str, ref: str | None, hosts: Collection[str]) -
                 ErrorCode.REPOSITORY_UNREACHABLE,
                 f"{url} redirects in the middle of a fetch, which is not followed.",
             ) from None
-        await _git(*words, target, ref or "HEAD")
+        await _git(*fetch, target, ref or "HEAD")
 
 
 class _GitError(Exception):

@@ -59,5 +59,5 @@ class Removals:
             await asyncio.wait(late)
 
 
-async def _run(*words: str) -> Ended:
-    return await run(*words, environment=plain_environment(), seconds=REMOVE_SECONDS)
+async def _run(*argv: str) -> Ended:
+    return await run(*argv, environment=plain_environment(), seconds=REMOVE_SECONDS)

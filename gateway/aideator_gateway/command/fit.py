@@ -15,16 +15,16 @@ _MODEL_SERVER = ("base_url", "api_key", "auth_token")
 _BY_REQUEST = ("model", "max_run_cost_usd")
 """What flags say of these goes with the request."""
 
-_TOLD = (
+_SHARED = (
     "demo_tokens_per_second", "module", "base_url", "editor_tool", "model", "max_run_cost_usd",
     "allow_file", "allow_host",
 )  # fmt: skip
 
 
-def to_be_told(settings: Settings) -> dict[str, Any]:
+def shared_settings(settings: Settings) -> dict[str, Any]:
     """Return what a gateway lets commands know of its settings: no key, but whether it has one."""
-    told = settings.model_dump(mode="json", include=set(_TOLD))
-    return {**told, "has_credentials": settings.has_credentials}
+    shared = settings.model_dump(mode="json", include=set(_SHARED))
+    return {**shared, "has_credentials": settings.has_credentials}
 
 
 def differences(
@@ -45,13 +45,13 @@ def differences(
     flags
         Those given to the command.
     theirs
-        What the gateway was started with, from ``to_be_told``.
+        What the gateway was started with, from ``shared_settings``.
     ready
         What it answers for itself.
     """
     if settings.demo != ready.scripted:
         return [sources.get("demo", "--demo")]
-    ours = to_be_told(settings)
+    ours = shared_settings(settings)
     same = ["module", "demo_tokens_per_second"] if settings.demo else ["module", "editor_tool"]
     if not settings.demo:
         same += [name for name in _BY_REQUEST if flags.get(name) is None]

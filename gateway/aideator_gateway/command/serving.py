@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from aideator_gateway.command.assembly import open_gateway
 from aideator_gateway.command.datadir import DATABASE, Address, announce, prepare, sole_server
-from aideator_gateway.command.fit import to_be_told
+from aideator_gateway.command.fit import shared_settings
 from aideator_gateway.command.gateways import Gateways, Instance, serving
 from aideator_gateway.hosting import HostedServer, listen
 from aideator_gateway.http.app import create_app
@@ -67,7 +67,7 @@ async def hosted(
         listener = stack.enter_context(_bound(settings))
         token = settings.token.get_secret_value() if settings.token else None
         address = Address(_url(settings.host, listener), token)
-        instance = Instance(address.url, token, serve, to_be_told(settings))
+        instance = Instance(address.url, token, serve, shared_settings(settings))
         gateways = Gateways(path, instance)
         stack.enter_context(gateways.joined())
         state = await stack.enter_async_context(open_gateway(settings, gateways))
@@ -127,10 +127,10 @@ async def serve(settings: Settings) -> int | None:
     """
     opening = asyncio.current_task()
     server: HostedServer | None = None
-    told: list[int] = []
+    received: list[int] = []
 
     def end(number: signal.Signals) -> None:
-        told.append(number)
+        received.append(number)
         if server is not None:
             server.handle_exit(number, None)
         elif opening is not None:
@@ -147,12 +147,12 @@ async def serve(settings: Settings) -> int | None:
             await server.serve()
             if server.force_exit:
                 # Whoever leaves at once leaves things as they are, as after a crash.
-                signal.signal(told[-1], signal.SIG_DFL)
-                signal.raise_signal(told[-1])
+                signal.signal(received[-1], signal.SIG_DFL)
+                signal.raise_signal(received[-1])
     except asyncio.CancelledError:
-        if not told:
+        if not received:
             raise
-    return told[0] if told else None
+    return received[0] if received else None
 
 
 class EmbeddedGateway:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from aideator_gateway.runs.model import Run
 from aideator_gateway.runs.problems import invalid_field
 from aideator_gateway.runs.store import Store
-from aideator_gateway.runs.stored import Place
+from aideator_gateway.runs.stored import ListPosition
 
 PATTERN = r"^[0-9]{1,17}\.[0-9A-Za-z_]{1,64}$"
 
@@ -19,8 +19,8 @@ def write(last: Run) -> str:
     return f"{(last.created_at - _EPOCH) // _MICROSECOND}.{last.run_id}"
 
 
-async def read(cursor: str, store: Store) -> Place:
-    """Return the place that a cursor stands for; the id of a run is one as well.
+async def read(cursor: str, store: Store) -> ListPosition:
+    """Return the position that a cursor stands for; the id of a run is one as well.
 
     Raises
     ------
@@ -29,8 +29,8 @@ async def read(cursor: str, store: Store) -> Place:
     """
     if re.fullmatch(PATTERN, cursor):
         count, _, run_id = cursor.partition(".")
-        return Place(_EPOCH + int(count) * _MICROSECOND, run_id)
-    place = await store.place(cursor)
-    if place is None:
+        return ListPosition(_EPOCH + int(count) * _MICROSECOND, run_id)
+    position = await store.list_position(cursor)
+    if position is None:
         raise invalid_field("cursor", "Use `next` of the page before as it is, or leave it out.")
-    return place
+    return position

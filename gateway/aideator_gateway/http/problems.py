@@ -90,9 +90,9 @@ def _unknown(known: Iterable[str]) -> str:
     return f"This field is not known; known are {names}." if names else "No field is known here."
 
 
-def _fields(model: type[BaseModel], place: Iterable[int | str]) -> Iterable[str]:
+def _fields(model: type[BaseModel], path: Iterable[int | str]) -> Iterable[str]:
     """Return the fields of the object at a place inside a model."""
-    for part in place:
+    for part in path:
         if isinstance(part, str):
             model = next(_models(model.model_fields[part].annotation))
     return model.model_fields

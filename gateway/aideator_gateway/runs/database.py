@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from aideator.protocol import ErrorCode
-from aideator_gateway.runs.storage import StorageError, is_locked, told
+from aideator_gateway.runs.storage import StorageError, is_locked, storage_errors
 
 PATIENCE_SECONDS = 10.0
 """How long a change waits while somebody else writes."""
@@ -46,7 +46,7 @@ class Database:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Give a session that reads."""
-        with told():
+        with storage_errors():
             async with AsyncSession(self._engine, expire_on_commit=False) as session:
                 yield session
 
@@ -62,7 +62,7 @@ class Database:
                 ErrorCode.STORAGE_FAILED, "The gateway's database is busy with other writes."
             ) from None
         try:
-            with told():
+            with storage_errors():
                 async with (
                     AsyncSession(self._write_engine, expire_on_commit=False) as session,
                     session.begin(),

@@ -56,7 +56,7 @@ class StorageError(BackendError):
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def storage_errors() -> Iterator[None]:
     """Raise what the database refuses as a ``StorageError``."""
     try:
         yield

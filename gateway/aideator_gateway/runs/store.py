@@ -22,7 +22,7 @@ from aideator_gateway.runs.model import NewRun, Run
 from aideator_gateway.runs.reading import to_run
 from aideator_gateway.runs.schema import SCHEMA, open_database
 from aideator_gateway.runs.search import matching
-from aideator_gateway.runs.stored import Change, Entry, KnownKey, Place
+from aideator_gateway.runs.stored import Change, Entry, KnownKey, ListPosition
 from aideator_gateway.runs.tables import (
     DeletedRunRow,
     EventRow,
@@ -200,8 +200,10 @@ class Store(Database):
                 return None
             return (await self._with_parts(session, [row]))[0]
 
-    async def runs(self, *, limit: int, before: Place | None = None, search: str = "") -> list[Run]:
-        """Return runs, newest first; ``before`` is the place of the last one already seen.
+    async def runs(
+        self, *, limit: int, before: ListPosition | None = None, search: str = ""
+    ) -> list[Run]:
+        """Return runs, newest first; ``before`` is the position of the last one already seen.
 
         ``search`` leaves only those that it finds, as ``matching`` says.
         """
@@ -218,12 +220,12 @@ class Store(Database):
             rows = (await session.scalars(query)).all()
             return await self._with_parts(session, rows)
 
-    async def place(self, run_id: str) -> Place | None:
+    async def list_position(self, run_id: str) -> ListPosition | None:
         """Return where a run stands in the list, also one that was deleted."""
         async with self.reading() as session:
             row: RunRow | DeletedRunRow | None = await session.get(RunRow, run_id)
             row = row or await session.get(DeletedRunRow, run_id)
-            return None if row is None else Place(row.created_at, row.run_id)
+            return None if row is None else ListPosition(row.created_at, row.run_id)
 
     async def known_key(self, key: str) -> KnownKey | None:
         """Return what was started under an Idempotency-Key."""
@@ -337,8 +339,10 @@ class Store(Database):
             query = query.where(col(EventRow.variation_id) == variation_id)
         if types:
             query = query.where(col(EventRow.type).in_(types))
-        place = col(EventRow.position)
-        found = await self._entries(query.order_by(place if oldest else place.desc()).limit(1))
+        position = col(EventRow.position)
+        found = await self._entries(
+            query.order_by(position if oldest else position.desc()).limit(1)
+        )
         return found[0] if found else None
 
     async def _entries(self, query: Any) -> list[Entry]:

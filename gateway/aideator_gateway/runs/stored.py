@@ -37,7 +37,7 @@ class KnownKey:
 
 
 @dataclass(frozen=True)
-class Place:
+class ListPosition:
     """Where a run stands in the list, whether or not it is still there."""
 
     created_at: datetime

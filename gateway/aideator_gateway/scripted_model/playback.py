@@ -31,8 +31,8 @@ from aideator_gateway.scripted_model.script import (
     StreamError,
     Text,
     Thinking,
+    TokenCounts,
     ToolUse,
-    Usage,
     Wait,
 )
 
@@ -164,7 +164,7 @@ def _last(turn: "_Turn", end: EndEvent | None, speed: float | None) -> Reply:
             return [*steps, Drop()]
         case FailedEvent(code=code, message=message) if code in _ERRORS:
             status, kind = _ERRORS[code]
-            if any(not isinstance(step, Usage) for step in steps):
+            if any(not isinstance(step, TokenCounts) for step in steps):
                 return [*steps, StreamError(kind, message)]
             return [HttpError(status, kind, message)]
     return [*steps, Stop(turn.stop) if turn.answered or _at_limit(end) else Hang()]
@@ -225,7 +225,7 @@ def _content(kind: type[_OfTurn], events: Sequence[_OfTurn], waits: Sequence[flo
         elif isinstance(event, UsageEvent):
             used = event.usage
             steps.append(
-                Usage(
+                TokenCounts(
                     used.input_tokens,
                     used.output_tokens,
                     used.cache_write_tokens,

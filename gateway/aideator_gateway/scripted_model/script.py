@@ -89,7 +89,7 @@ class EndBlock:
 
 
 @dataclass(frozen=True)
-class Usage:
+class TokenCounts:
     """Tokens that the response says it used, wherever it stands among the steps.
 
     Without this step they are words, counted in the request and in the reply.
@@ -188,7 +188,9 @@ class Hang:
 
 
 Ending = Stop | StopLeaveOpen | HttpError | StreamError | Drop | EndWithoutStop | Hang
-Step = Text | Thinking | ToolUse | Block | EndBlock | Usage | Model | Ping | Wait | Raw | Ending
+Step = (
+    Text | Thinking | ToolUse | Block | EndBlock | TokenCounts | Model | Ping | Wait | Raw | Ending
+)
 Reply = Sequence[Step]
 
 _SENDS = Text | Thinking | ToolUse | Block | Ping | Raw

@@ -23,8 +23,8 @@ from aideator_gateway.scripted_model.script import (
     StreamError,
     Text,
     Thinking,
+    TokenCounts,
     ToolUse,
-    Usage,
     Wait,
     complete,
     tokens,
@@ -76,9 +76,9 @@ class _Message:
         self._steps = steps
         self._turn = len(request.messages)
         self._model = str(request.body.get("model"))
-        self._usage = Usage(_words(request.body), sum(map(_step_words, steps)))
+        self._usage = TokenCounts(_value_tokens(request.body), sum(map(_step_tokens, steps)))
         for step in steps:
-            if isinstance(step, Usage):
+            if isinstance(step, TokenCounts):
                 self._usage = step
             elif isinstance(step, Model):
                 self._model = step.name
@@ -110,7 +110,7 @@ class _Message:
                     yield seconds
                 case HttpError() | Drop() | Hang():
                     yield step
-                case EndWithoutStop() | Usage() | Model():
+                case EndWithoutStop() | TokenCounts() | Model():
                     pass
 
     def plain(self) -> Iterator[Output]:
@@ -133,7 +133,7 @@ class _Message:
                     yield seconds
                 case HttpError() | Drop() | Hang():
                     yield step
-                case EndBlock() | Ping() | Raw() | Usage() | Model():
+                case EndBlock() | Ping() | Raw() | TokenCounts() | Model():
                     pass
 
     def _whole(self, step: Text | Thinking | ToolUse | Block, index: int) -> dict[str, Any]:
@@ -154,7 +154,7 @@ class _Message:
         if self._started:
             return b""
         self._started = True
-        usage = Usage(
+        usage = TokenCounts(
             self._usage.input_tokens,
             min(1, self._usage.output_tokens),
             self._usage.cache_creation_input_tokens,
@@ -210,7 +210,7 @@ class _Message:
         name = step.id or f"toolu_scripted_{self._turn}_{index}"
         return {"type": "tool_use", "id": name, "name": step.name, "input": {}}
 
-    def _envelope(self, content: list[dict[str, Any]], usage: Usage) -> dict[str, Any]:
+    def _envelope(self, content: list[dict[str, Any]], usage: TokenCounts) -> dict[str, Any]:
         return {
             "id": f"msg_scripted_{self._turn}",
             "type": "message",
@@ -264,24 +264,24 @@ def _stamped(piece: str) -> str:
     return f"t={time.time():.6f} {piece}"
 
 
-def _step_words(step: Step) -> int:
+def _step_tokens(step: Step) -> int:
     match step:
         case Text() | Thinking():
             return len(_joined(step).split())
         case ToolUse():
-            return _words(step.input) if step.raw is None else len(step.raw.split())
+            return _value_tokens(step.input) if step.raw is None else len(step.raw.split())
         case _:
             return 0
 
 
-def _words(value: object) -> int:
+def _value_tokens(value: object) -> int:
     """Count the words of all strings in a JSON value."""
     match value:
         case str():
             return len(value.split())
         case Mapping():
-            return sum(map(_words, value.values()))
+            return sum(map(_value_tokens, value.values()))
         case list():
-            return sum(map(_words, value))
+            return sum(map(_value_tokens, value))
         case _:
             return 0

@@ -221,8 +221,8 @@ def _entries(listed: bytes) -> dict[str, tuple[str, str]]:
     """Return mode and digest by path, of what ``ls-tree -z`` lists."""
     found = {}
     for entry in listed.decode("utf-8", "surrogateescape").split("\0")[:-1]:
-        words, _, path = entry.partition("\t")
-        mode, _, digest = words.split(" ")
+        attributes, _, path = entry.partition("\t")
+        mode, _, digest = attributes.split(" ")
         found[path] = (mode, digest)
     return found
 

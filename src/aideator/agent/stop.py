@@ -23,7 +23,7 @@ class Stop:
     def __init__(self, do: Callable[[], object]) -> None:
         self._do = do
         self._lock = threading.Lock()
-        self._told = False
+        self._asked = False
 
     def becomes(self, do: Callable[[], object]) -> None:
         """Have ``do`` done from now on; what is being done at this moment is waited for."""
@@ -33,8 +33,8 @@ class Stop:
     def tell(self) -> None:
         """Tell the attempt to stop; once is enough."""
         with self._lock:
-            if not self._told:
-                self._told = True
+            if not self._asked:
+                self._asked = True
                 self._do()
 
     def listen(self, *, stdin: bool) -> None:

@@ -23,7 +23,7 @@ class TextView:
         """Return the text to print for ``event``, which may be empty."""
         kind = event["type"]
         if kind in ("text", "thinking"):
-            return self._words(kind, event["text"])
+            return self._speech(kind, event["text"])
         line = _LINES.get(kind, _nothing)(event)
         if not line:
             return ""
@@ -31,7 +31,7 @@ class TextView:
         self._column, self._kind = 0, kind
         return f"{start}{line}\n"
 
-    def _words(self, kind: str, text: str) -> str:
+    def _speech(self, kind: str, text: str) -> str:
         out: list[str] = []
         if kind != self._kind:
             if self._column:

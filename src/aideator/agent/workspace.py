@@ -45,7 +45,7 @@ class Workspace:
         Parameters
         ----------
         path
-            Relative to the repository, or absolute below ``/repo`` or its real place.
+            Relative to the repository, or absolute below ``/repo`` or its real path.
 
         Raises
         ------
@@ -79,13 +79,13 @@ class Workspace:
         WorkspaceError
             No patch of this repository can hold what is there.
         """
-        for place in (real, *real.parents):
-            if place == self.root:
+        for directory in (real, *real.parents):
+            if directory == self.root:
                 return
-            name = str(place.relative_to(self.root))
-            if name in self.submodules or os.path.lexists(place / ".git"):
+            name = str(directory.relative_to(self.root))
+            if name in self.submodules or os.path.lexists(directory / ".git"):
                 raise WorkspaceError(
-                    f"{path}: {self.shown(place)} is a submodule, a repository of its own. Its"
+                    f"{path}: {self.shown(directory)} is a submodule, a repository of its own. Its"
                     " files belong to that one and cannot be changed from here. Work on other"
                     " files, and say what would have to be changed there."
                 )
@@ -132,7 +132,7 @@ class Workspace:
         Raises
         ------
         WorkspaceError
-            The place is taken by something else, in a submodule, not writable, or not allowed.
+            The path is taken by something else, in a submodule, not writable, or not allowed.
         """
         if len(data) > MAX_FILE_BYTES:
             raise WorkspaceError(

@@ -16,10 +16,10 @@ MAX_SECONDS = 86_400
 TAIL_BYTES = 4000
 """How much of a check's output is kept: its end."""
 
-STOPPED_WORDS = "It was stopped"
+WAS_STOPPED = "It was stopped"
 """What the output of a check that was stopped ends with, in a line of its own."""
 
-NOT_RUN_WORDS = "It could not be run"
+NOT_RUN = "It could not be run"
 """What stands in place of the output of a check that never began."""
 
 NOBODY = 59_999

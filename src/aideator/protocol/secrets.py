@@ -5,7 +5,7 @@ from collections.abc import Iterable
 MIN_SECRET_CHARS = 8
 """Shorter secrets are not looked for: they are in words, numbers and base64 by chance."""
 
-MIN_WORDS_CHARS = 20
+MIN_CHARS_WITHOUT_DIGIT = 20
 """Nor are shorter ones without a digit, such as ``not-needed``, ``lm-studio`` or
 ``sk-no-key-required``: keys for servers that take any, and words that a repository may use."""
 
@@ -39,6 +39,6 @@ class Secrets:
 
 
 def _is_looked_for(secret: str) -> bool:
-    if len(secret) >= MIN_WORDS_CHARS:
+    if len(secret) >= MIN_CHARS_WITHOUT_DIGIT:
         return True
     return len(secret) >= MIN_SECRET_CHARS and any(c.isdigit() for c in secret)

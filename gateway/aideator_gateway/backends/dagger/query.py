@@ -113,18 +113,18 @@ class Answer:
                 output=check["output"],
                 passed=check["passed"],
             )
-            for number, told in self.variations.items()
-            if (check := told["check"])
+            for number, answer in self.variations.items()
+            if (check := answer["check"])
         }
 
     def failure(self, variation_id: int) -> BackendError:
         """Return why a variation that did not speak for itself has failed."""
-        told = self.variations.get(variation_id, {})
+        answer = self.variations.get(variation_id, {})
         try:
-            code = ErrorCode(told.get("errorCode") or "")
+            code = ErrorCode(answer.get("errorCode") or "")
         except ValueError:
             code = ErrorCode.AGENT_CRASHED
-        message = told.get("message") or "The agent ended without saying how it went."
+        message = answer.get("message") or "The agent ended without saying how it went."
         return BackendError(code, message)
 
 

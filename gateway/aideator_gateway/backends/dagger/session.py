@@ -107,10 +107,10 @@ class DaggerSession:
         tail = _Tail(process.stderr)
         try:
             async with asyncio.timeout(seconds):
-                told = await _port(process.stdout, tail)
+                connection = await _port(process.stdout, tail)
             http = httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{told['port']}",
-                auth=(told["session_token"], ""),
+                base_url=f"http://127.0.0.1:{connection['port']}",
+                auth=(connection["session_token"], ""),
                 # A query takes as long as a run does.
                 timeout=httpx.Timeout(None, connect=10),
                 limits=httpx.Limits(max_connections=None),
@@ -143,15 +143,15 @@ class DaggerSession:
             answer = await unless(self.lost, self._http.post("/query", json=body))
             if answer is None:
                 raise EngineLostError("it does not answer")
-            told = answer.json()
+            content = answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise EngineLostError(f"{type(error).__name__} {error}".strip()) from None
-        if errors := told.get("errors"):
+        if errors := content.get("errors"):
             code = (errors[0].get("extensions") or {}).get("extra.code")
             raise QueryError(_plain(str(errors[0].get("message", ""))), code)
-        if told.get("data") is None:
+        if content.get("data") is None:
             raise EngineLostError(f"the session answered {answer.status_code}")
-        return told["data"]
+        return content["data"]
 
     async def aclose(self) -> None:
         """End the session; a client that hangs is killed."""
@@ -216,8 +216,8 @@ async def _port(stdout: asyncio.StreamReader, tail: _Tail) -> dict[str, Any]:
     if not line:
         await tail.ended()
         raise _unavailable(tail.last or "the dagger command ended without a word")
-    told: dict[str, Any] = json.loads(line)
-    return told
+    connection: dict[str, Any] = json.loads(line)
+    return connection
 
 
 async def _end(process: asyncio.subprocess.Process, *, seconds: float = CLOSE_SECONDS) -> None:

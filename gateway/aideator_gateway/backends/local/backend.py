@@ -33,7 +33,7 @@ STOP_SECONDS = 1.0
 COPY_SECONDS = 600.0
 """How long a variation's copy of the repository may take."""
 
-_LAST_WORDS = 4000
+_STDERR_BYTES = 4000
 
 
 class LocalBackend:
@@ -167,7 +167,7 @@ class LocalBackend:
     async def _agent(
         self, spec: RunSpec, number: int, sandbox: Path, sink: Sink, stop: asyncio.Event
     ) -> None:
-        words = [
+        argv = [
             sys.executable,
             # Isolated: nothing in the repository or the environment can become a module.
             "-I", "-m", "aideator.agent",
@@ -179,9 +179,9 @@ class LocalBackend:
             "--watch-stdin",
         ]  # fmt: skip
         if self._bubblewrap:
-            words = [*bubblewrap_command(sandbox), *words]
+            argv = [*bubblewrap_command(sandbox), *argv]
         process = await asyncio.create_subprocess_exec(
-            *words,
+            *argv,
             cwd=sandbox,
             env=self._environment(spec.run_id, number, sandbox),
             # Kept open while the agent may work: its end tells the agent to stop, also
@@ -193,7 +193,7 @@ class LocalBackend:
             start_new_session=True,
         )
         assert process.stdin and process.stdout and process.stderr  # noqa: S101 - they are pipes
-        noise = asyncio.create_task(tail(process.stderr, _LAST_WORDS))
+        noise = asyncio.create_task(tail(process.stderr, _STDERR_BYTES))
         stopper = asyncio.create_task(_stop(process, stop))
         ended = False
         try:
@@ -225,16 +225,16 @@ class LocalBackend:
     ) -> None:
         if spec.check is None:
             return
-        place = sandbox.with_name(f"check{number}")
+        directory = sandbox.with_name(f"check{number}")
         try:
             result = await self._checks.check(
-                spec.check, sandbox / "repo", place, stop, seconds=spec.check_seconds
+                spec.check, sandbox / "repo", directory, stop, seconds=spec.check_seconds
             )
         except asyncio.CancelledError:
             await sink.checked(number, stopped_with_gateway(spec.check))
             raise
         finally:
-            self._work.remove_part(place)
+            self._work.remove_part(directory)
         # The key is in none of its programs; but an attempt may have got hold of it.
         shown = result.model_copy(update={"output": self._scrub(result.output)})
         await sink.checked(number, shown)

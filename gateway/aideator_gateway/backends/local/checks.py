@@ -19,9 +19,9 @@ from aideator.protocol.commands import (
     LIMIT_PROCESSES,
     LIMITS,
     NOBODY,
-    NOT_RUN_WORDS,
-    STOPPED_WORDS,
+    NOT_RUN,
     TAIL_BYTES,
+    WAS_STOPPED,
 )
 from aideator_gateway.backends.children import plain_environment, run
 from aideator_gateway.backends.git import network_environment
@@ -102,15 +102,15 @@ class Checks:
         return None if result.passed else f"it does not work here: {lines[-1] if lines else result}"
 
     async def check(
-        self, command: str, tree: Path, place: Path, stop: asyncio.Event, *, seconds: float
+        self, command: str, tree: Path, directory: Path, stop: asyncio.Event, *, seconds: float
     ) -> CheckResult:
         """Run ``command`` in a tree, and say how it went.
 
         Parameters
         ----------
         tree
-            What an agent left. It is moved to ``place`` and may be changed there.
-        place
+            What an agent left. It is moved to ``directory`` and may be changed there.
+        directory
             A directory to be made, and all that the check can write.
         stop
             Stops the check when it is set.
@@ -120,31 +120,31 @@ class Checks:
         started = time.monotonic()
         code, why = None, ""
         try:
-            await unless(stop, self._prepare(tree, place))
+            await unless(stop, self._prepare(tree, directory))
             # A file, not a pipe: what a check leaves running may hold on to it, and one that
             # prints without end costs the gateway nothing.
-            with tempfile.TemporaryFile(dir=place.parent) as output:
+            with tempfile.TemporaryFile(dir=directory.parent) as output:
                 self._hand_over(output)
                 started = time.monotonic()
                 try:
                     work = run(
-                        *self._words(place), command, str(place / "repo"),
-                        environment=self._environment(place), seconds=seconds,
+                        *self._launcher(directory), command, str(directory / "repo"),
+                        environment=self._environment(directory), seconds=seconds,
                         stdout=output.fileno(),
                     )  # fmt: skip
                     ended = await unless(stop, work)
                 except TimeoutError:
-                    why = f"{STOPPED_WORDS}: it took longer than {seconds:g} s."
+                    why = f"{WAS_STOPPED}: it took longer than {seconds:g} s."
                 else:
                     if ended is None:
-                        why = f"{STOPPED_WORDS}: the run was cancelled."
+                        why = f"{WAS_STOPPED}: the run was cancelled."
                     elif ended.said.endswith(_BEGUN):
                         code = ended.code
                     else:
-                        why = f"{NOT_RUN_WORDS}: {ended.said or ended.code}"
+                        why = f"{NOT_RUN}: {ended.said or ended.code}"
                 said = _end_of(output)
         except OSError as error:
-            said, why = "", f"{NOT_RUN_WORDS}: {error}"
+            said, why = "", f"{NOT_RUN}: {error}"
         return CheckResult(
             command=command,
             exit_code=code,
@@ -158,16 +158,16 @@ class Checks:
         """Whether a check has an account of its own: no limit on processes would bind root."""
         return self._sandboxed and os.geteuid() == 0
 
-    async def _prepare(self, tree: Path, place: Path) -> None:
+    async def _prepare(self, tree: Path, directory: Path) -> None:
         # Open to be entered: bubblewrap does that without the rights of root.
-        place.mkdir(mode=0o711)
+        directory.mkdir(mode=0o711)
         for name in ("home", "tmp"):
-            (place / name).mkdir()
+            (directory / name).mkdir()
         # Not a copy: the agent has ended, and its patch is taken.
-        tree.rename(place / "repo")
+        tree.rename(directory / "repo")
         if self._as_nobody:
             ended = await run(
-                "chown", "-hR", f"{NOBODY}:{NOBODY}", str(place),
+                "chown", "-hR", f"{NOBODY}:{NOBODY}", str(directory),
                 environment=plain_environment(), seconds=PREPARE_SECONDS,
             )  # fmt: skip
             if ended.code != 0:
@@ -179,13 +179,13 @@ class Checks:
         if self._as_nobody:
             os.fchown(output.fileno(), NOBODY, NOBODY)
 
-    def _words(self, place: Path) -> list[str]:
+    def _launcher(self, directory: Path) -> list[str]:
         """Return what goes before the command and its tree."""
         if not self._sandboxed:
             # Their number would be counted with all other processes of this user.
             return ["sh", "-c", f"{LIMITS}; {_SCRIPT}", "aideator"]
         sandbox = bubblewrap_command(
-            place,
+            directory,
             readable=self._settings.check_path,
             network=self._settings.check_network,
             changes_user=self._as_nobody,
@@ -196,14 +196,14 @@ class Checks:
             "sh", "-c", f"{LIMIT_PROCESSES}; {LIMITS}; {_SCRIPT}", "aideator",
         ]  # fmt: skip
 
-    def _environment(self, place: Path) -> dict[str, str]:
+    def _environment(self, directory: Path) -> dict[str, str]:
         network = network_environment(os.environ) if self._settings.check_network else {}
         return {
             **network,
             "PATH": plain_environment()["PATH"],
             "LANG": "C.UTF-8",
-            "HOME": str(place / "home"),
-            "TMPDIR": str(place / "tmp"),
+            "HOME": str(directory / "home"),
+            "TMPDIR": str(directory / "tmp"),
         }
 
 
@@ -213,7 +213,7 @@ def stopped_with_gateway(command: str) -> CheckResult:
         command=command,
         exit_code=None,
         seconds=0.0,
-        output=f"{STOPPED_WORDS}: the gateway ended.",
+        output=f"{WAS_STOPPED}: the gateway ended.",
         passed=False,
     )
 

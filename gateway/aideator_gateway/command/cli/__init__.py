@@ -16,12 +16,12 @@ from aideator_gateway.command.cli.decide import apply, cancel, select
 from aideator_gateway.command.cli.demo import demo
 from aideator_gateway.command.cli.diff import diff
 from aideator_gateway.command.cli.exits import CANCELLED, FAILED
+from aideator_gateway.command.cli.field_names import error_text
 from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.cli.replay import replay
 from aideator_gateway.command.cli.results import list_runs, show
 from aideator_gateway.command.cli.run import run
 from aideator_gateway.command.cli.serve import scripted_model, serve
-from aideator_gateway.command.cli.words import told
 from aideator_gateway.command.terminal.text import one_line
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.settings import SettingsError
@@ -65,7 +65,7 @@ def main() -> None:
         _say(error.format_message(), error.ctx if isinstance(error, click.UsageError) else None)
         sys.exit(error.exit_code)
     except ApiError as error:
-        _say(told(error))
+        _say(error_text(error))
         sys.exit(FAILED)
     except (SettingsError, StartError) as error:
         _say(str(error))

@@ -1,7 +1,7 @@
 """Why a run, or a part of it, did not complete: cause and remedy in a line."""
 
 from aideator.protocol import ErrorCode, Status
-from aideator_gateway.command.cli.words import with_flags
+from aideator_gateway.command.cli.field_names import with_flags
 from aideator_gateway.command.terminal.text import joined, printable, sentence
 from aideator_gateway.runs.model import Run
 

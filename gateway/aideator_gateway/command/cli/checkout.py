@@ -61,10 +61,12 @@ class Checkout:
         """
         asked = "".join(f"{commit}\n" for commit in {run.commit for run in runs} if commit)
         # Nothing is fetched for commits that are not here, which a partial clone would do.
-        told = git(self.top, "cat-file", "--batch-check", stdin=asked.encode(), lazily=False)
-        here = {line.split()[0] for line in told.stdout.decode().splitlines() if " commit " in line}
-        urls = {_place(self.top.as_uri()), *map(_place, self._remotes())}
-        return [run for run in runs if run.commit in here or _place(run.github_url) in urls]
+        listed = git(self.top, "cat-file", "--batch-check", stdin=asked.encode(), lazily=False)
+        here = {
+            line.split()[0] for line in listed.stdout.decode().splitlines() if " commit " in line
+        }
+        urls = {_location(self.top.as_uri()), *map(_location, self._remotes())}
+        return [run for run in runs if run.commit in here or _location(run.github_url) in urls]
 
     def _remotes(self) -> list[str]:
         done = git(self.top, "config", "--get-regexp", r"^remote\..*\.url$")
@@ -78,9 +80,9 @@ class Checkout:
         -------
         Git's reason for not applying it, ``None`` if it did.
         """
-        words = ["apply", "--whitespace=nowarn", *(["--3way"] if three_way else []), "-"]
+        arguments = ["apply", "--whitespace=nowarn", *(["--3way"] if three_way else []), "-"]
         # From the top: below it, git silently leaves out what lies outside the directory.
-        done = git(self.top, *words, stdin=patch)
+        done = git(self.top, *arguments, stdin=patch)
         if done.returncode == 0:
             return None
         said = done.stderr.decode(errors="replace").splitlines()
@@ -118,7 +120,7 @@ def _asked(path: Path, question: str) -> str:
     raise click.ClickException(f"{path} cannot be used: {said.removeprefix('fatal: ')}")
 
 
-def _place(url: str) -> str:
+def _location(url: str) -> str:
     """Return where a URL leads to, the same for each of its spellings."""
     if "://" not in url and (match := _SCP.fullmatch(url)):
         url = f"ssh://{match['host']}/{match['path']}"
@@ -131,7 +133,7 @@ def _place(url: str) -> str:
 
 def git(
     path: Path,
-    *words: str,
+    *arguments: str,
     stdin: bytes = b"",
     lazily: bool = True,
     environment: Mapping[str, str] | None = None,
@@ -142,7 +144,7 @@ def git(
     ----------
     path
         The directory.
-    words
+    arguments
         Its arguments.
     stdin
         What it is given to read.
@@ -156,7 +158,7 @@ def git(
     click.ClickException
         If git is missing. How git itself ended is in what is returned.
     """
-    told = {
+    variables = {
         # Filters that the checkout's settings name are run, too.
         **(without_ours(os.environ) if environment is None else environment),
         "LC_ALL": "C",  # its reasons are read here
@@ -164,8 +166,8 @@ def git(
     }
     try:
         return subprocess.run(
-            ["git", "-C", str(path), *words],
-            input=stdin, capture_output=True, check=False, env=told,
+            ["git", "-C", str(path), *arguments],
+            input=stdin, capture_output=True, check=False, env=variables,
         )  # fmt: skip
     except FileNotFoundError:
         code = ErrorCode.GIT_MISSING

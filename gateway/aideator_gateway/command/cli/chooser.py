@@ -16,9 +16,9 @@ from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.command.cli.diff import show_difference
 from aideator_gateway.command.cli.difference import difference
+from aideator_gateway.command.cli.field_names import error_text
 from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.cli.putting import check, put
-from aideator_gateway.command.cli.words import told
 from aideator_gateway.command.terminal import patches
 from aideator_gateway.command.terminal.pager import page
 from aideator_gateway.command.terminal.reading import Reading
@@ -32,10 +32,10 @@ PROMPT = "Look or choose [v d t c a l ?, Enter for nobody]: "
 
 _COMMAND = re.compile(r"(?P<verb>[a-z]*|\?)(?P<numbers>[\s,\d]*)", re.ASCII)
 
-_WORDS = ("view", "diff", "transcript", "choose", "apply", "list", "help")
+_COMMANDS = ("view", "diff", "transcript", "choose", "apply", "list", "help")
 
 # A number alone is looked at: choosing takes a word of its own.
-_VERBS = {"": "v", "?": "h", **{w: w[0] for w in _WORDS}, **{w[0]: w[0] for w in _WORDS}}
+_VERBS = {"": "v", "?": "h", **{w: w[0] for w in _COMMANDS}, **{w[0]: w[0] for w in _COMMANDS}}
 
 _ONE_NUMBER = {"v": "look at", "t": "read", "c": "choose", "a": "apply"}
 
@@ -103,7 +103,7 @@ class Chooser:
         except click.ClickException as error:
             say(f"Error: {one_line(error.format_message())}", err=True)
         except ApiError as error:
-            say(f"Error: {one_line(told(error))}", err=True)
+            say(f"Error: {one_line(error_text(error))}", err=True)
         except KeyboardInterrupt:
             say("\nNothing is chosen.", err=True)
         return False

@@ -44,7 +44,7 @@ def config(as_json: bool, **flags: Any) -> None:
     for name, entry in found.items():
         source = str(entry["source"])
         table.add_row(
-            name, Text(printable(_words(entry["value"]))), source,
+            name, Text(printable(_shown(entry["value"]))), source,
             style="dim" if source == "default" else None,
         )  # fmt: skip
     console().print(table)
@@ -78,7 +78,7 @@ def _without_password(text: str) -> str:
     )
 
 
-def _words(value: Any) -> str:
+def _shown(value: Any) -> str:
     match value:
         case None:
             return "not set"

@@ -52,12 +52,12 @@ def _serving_with(settings: Settings, flags: Mapping[str, Any]) -> Address | Non
     if address is None:
         return None
     _, sources = Settings.gather(flags, os.environ)
-    told = serving(settings.data_dir)
+    instance = serving(settings.data_dir)
     with Client(address) as client:
         ready = client.readiness()
-    if told is None:
+    if instance is None:
         why = "is of an earlier version"
-    elif found := differences(settings, sources, flags, told.settings, ready):
+    elif found := differences(settings, sources, flags, instance.settings, ready):
         why = f"was started with other settings ({', '.join(found)})"
     else:
         return address
@@ -77,8 +77,8 @@ def for_reading(settings: Settings) -> Iterator[Client]:
         return
     _log(logging.ERROR)
     # No run is started, so no engine need be looked for.
-    told = settings.model_copy(update={"backend": "local", "demo": False})
-    with embedded(told) as address, Client(address) as client:
+    local = settings.model_copy(update={"backend": "local", "demo": False})
+    with embedded(local) as address, Client(address) as client:
         yield client
 
 

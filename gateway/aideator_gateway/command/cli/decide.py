@@ -12,7 +12,7 @@ from aideator_gateway.command.cli.lookup import (
     complete,
     completed,
     find_run,
-    words_of,
+    run_and_number,
 )
 from aideator_gateway.command.cli.options import settings_options
 from aideator_gateway.command.cli.output import say
@@ -22,17 +22,17 @@ from aideator_gateway.settings import Settings
 
 
 @click.command()
-@click.argument("words", nargs=-1, required=True, metavar="[RUN] N", shell_complete=complete)
+@click.argument("arguments", nargs=-1, required=True, metavar="[RUN] N", shell_complete=complete)
 @click.option("--reason", help="Why this one; kept with the choice.")
 @settings_options("data_dir")
-def select(words: tuple[str, ...], reason: str | None, data_dir: Path | None) -> None:
+def select(arguments: tuple[str, ...], reason: str | None, data_dir: Path | None) -> None:
     """Record variation N as the winner of a run.
 
     RUN is a run's id or the start of one; without it, the newest run with a completed
     variation, inside a checkout the newest such run of its repository. Selecting again
     replaces the winner; earlier choices are kept in the run's history.
     """
-    word, number = words_of(words)
+    word, number = run_and_number(arguments)
     if number is None:
         raise click.UsageError("Say which variation wins: aideator select [RUN] N.")
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
@@ -42,7 +42,7 @@ def select(words: tuple[str, ...], reason: str | None, data_dir: Path | None) ->
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[RUN] [N]", shell_complete=complete)
+@click.argument("arguments", nargs=-1, metavar="[RUN] [N]", shell_complete=complete)
 @click.option(
     "--into", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path(),
     metavar="DIR", help="Checkout to change. [default: the current one]",
@@ -52,7 +52,7 @@ def select(words: tuple[str, ...], reason: str | None, data_dir: Path | None) ->
     help="Merge where the patch does not fit; may leave conflicts to resolve.",
 )  # fmt: skip
 @settings_options("data_dir")
-def apply(words: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | None) -> None:
+def apply(arguments: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | None) -> None:
     """Put the winner of a run, or variation N, into this checkout with git apply.
 
     Everything is applied or nothing. Changes that are not committed are never mixed with the
@@ -61,7 +61,7 @@ def apply(words: tuple[str, ...], into: Path, three_way: bool, data_dir: Path | 
     Without RUN it is the newest run of this repository that has a winner, or whose variation N
     completed.
     """
-    word, number = words_of(words)
+    word, number = run_and_number(arguments)
     checkout = Checkout(into)
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
         wanted = WINNER if number is None else completed(number)

@@ -20,17 +20,17 @@ from aideator_gateway.settings import Settings
 
 @click.command()
 @click.argument(
-    "words", nargs=-1, required=True, metavar="[RUN] N [M]", shell_complete=complete
+    "arguments", nargs=-1, required=True, metavar="[RUN] N [M]", shell_complete=complete
 )  # fmt: skip
 @settings_options("data_dir")
-def diff(words: tuple[str, ...], data_dir: Path | None) -> None:
+def diff(arguments: tuple[str, ...], data_dir: Path | None) -> None:
     """Print variation N's patch, or what leads from variation N's files to variation M's.
 
     RUN is as for show. Files are compared where the commit that the run started from is on this
     machine, or can be fetched; else the patches are, and a note says so. Where nothing differs,
     nothing is printed on standard output. The exit code is 0 either way.
     """
-    word, numbers = run_and_numbers(words)
+    word, numbers = run_and_numbers(arguments)
     if len(numbers) not in (1, 2):
         raise click.UsageError("Give one variation, or two to compare: aideator diff [RUN] N [M].")
     settings = Settings.load({"data_dir": data_dir})

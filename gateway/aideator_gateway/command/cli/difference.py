@@ -61,25 +61,25 @@ def difference(attempts: Attempts, old: int, new: int, *, hosts: Collection[str]
     if before == after:
         return Difference(b"")
     with tempfile.TemporaryDirectory(prefix="aideator-diff-") as directory:
-        place = Path(directory)
+        work = Path(directory)
         try:
-            made = _Made(place, attempts.run, hosts)
+            made = _Made(work, attempts.run, hosts)
             return Difference(made.between(made.tree(before), made.tree(after)))
         except _NotAtHandError as error:
-            return Difference(_of_patches(place, {old: before, new: after}), str(error))
+            return Difference(_of_patches(work, {old: before, new: after}), str(error))
 
 
 class _Made:
     """Attempts' files as trees, in a repository that holds them and nothing else."""
 
-    def __init__(self, place: Path, run: Run, hosts: Collection[str]) -> None:
+    def __init__(self, directory: Path, run: Run, hosts: Collection[str]) -> None:
         if run.commit is None:
             raise _NotAtHandError("it is not known which one it was")
         self._commit = run.commit
-        self._git_dir = place / "git"
-        self._index = place / "index"
-        if not any(self._borrow(path) for path in _places(run)):
-            self._fetch(run, place, hosts)
+        self._git_dir = directory / "git"
+        self._index = directory / "index"
+        if not any(self._borrow(path) for path in _candidates(run)):
+            self._fetch(run, directory, hosts)
 
     def tree(self, patch: bytes) -> str:
         """Return what a patch makes of the commit, the id of a tree."""
@@ -100,8 +100,8 @@ class _Made:
             return False
         if git(path, "cat-file", "-e", f"{self._commit}^{{tree}}", lazily=False).returncode != 0:
             return False
-        words = ("--path-format=absolute", "--git-path", "objects")
-        objects = git(path, "rev-parse", *words).stdout.rstrip(b"\n")
+        arguments = ("--path-format=absolute", "--git-path", "objects")
+        objects = git(path, "rev-parse", *arguments).stdout.rstrip(b"\n")
         kind = "sha256" if len(self._commit) == 64 else "sha1"
         self._git_dir.mkdir()
         self._ask("init", "--quiet", "--bare", "--template=", f"--object-format={kind}")
@@ -110,7 +110,7 @@ class _Made:
         alternates.write_bytes(objects + b"\n")
         return True
 
-    def _fetch(self, run: Run, place: Path, hosts: Collection[str]) -> None:
+    def _fetch(self, run: Run, directory: Path, hosts: Collection[str]) -> None:
         if not run.github_url.startswith("https:"):
             raise _NotAtHandError(f"{run.github_url} has gone, or does not have it any more")
         from aideator_gateway.backends.git import fetch_commit  # noqa: PLC0415 - seldom needed
@@ -122,7 +122,11 @@ class _Made:
             err=True,
         )
         fetching = fetch_commit(
-            run.github_url, self._commit, hosts=hosts, git_dir=self._git_dir, tree=place / "tree"
+            run.github_url,
+            self._commit,
+            hosts=hosts,
+            git_dir=self._git_dir,
+            tree=directory / "tree",
         )
         try:
             asyncio.run(asyncio.wait_for(fetching, FETCH_SECONDS))
@@ -131,9 +135,9 @@ class _Made:
         except BackendError as error:
             raise _NotAtHandError(one_line(str(error)).rstrip(".")) from None
 
-    def _ask(self, *words: str, stdin: bytes = b"") -> bytes:
+    def _ask(self, *arguments: str, stdin: bytes = b"") -> bytes:
         done = git(
-            self._git_dir, *words, stdin=stdin, lazily=False,
+            self._git_dir, *arguments, stdin=stdin, lazily=False,
             environment={
                 # Nothing of the user's own settings: the same patches, the same answer.
                 "PATH": os.environ.get("PATH", os.defpath),
@@ -150,28 +154,28 @@ class _Made:
         return done.stdout
 
 
-def _places(run: Run) -> list[Path]:
+def _candidates(run: Run) -> list[Path]:
     """Return where on this machine the run's commit may be."""
     parts = urlsplit(run.github_url)
     own = [Path(unquote(parts.path))] if parts.scheme == "file" else []
     return [*own, Path.cwd()]
 
 
-def _of_patches(place: Path, patches: dict[int, bytes]) -> bytes:
+def _of_patches(directory: Path, patches: dict[int, bytes]) -> bytes:
     """Return the diff of two patches, without what differs only for where things stand."""
     names = []
     for number, patch in patches.items():
         names.append(f"variation-{number}.patch")
-        (place / names[-1]).write_bytes(_without_places(patch))
+        (directory / names[-1]).write_bytes(_without_positions(patch))
     flags = ("--no-index", "--text", "--no-color", "--no-ext-diff", "--no-textconv")
-    done = git(place, "diff", *flags, "--", *names)
+    done = git(directory, "diff", *flags, "--", *names)
     if done.returncode not in (0, 1):  # as of diff
         said = done.stderr.decode(errors="replace").strip()
         raise click.ClickException(f"The patches cannot be compared: {said}")
     return done.stdout
 
 
-def _without_places(patch: bytes) -> bytes:
+def _without_positions(patch: bytes) -> bytes:
     lines = patch.split(b"\n")
     return b"\n".join(
         _HUNK.sub(b"@@", line, count=1) for line in lines if not line.startswith(b"index ")

@@ -114,17 +114,17 @@ class Follower:
             return
         run = self._client.run(run_id)
         console.print(title_line(run, named=self._kept))
-        told = False
+        model_shown = False
         with live_view(console, run.variations, scripted=run.scripted) as view:
 
             def show(name: str, data: dict[str, Any]) -> None:
-                nonlocal told
+                nonlocal model_shown
                 event = read(name, data)
                 if not isinstance(event, Message | Completion | Failure):
                     return
-                if not told:
+                if not model_shown:
                     # Only now it is known which commit, and where.
-                    told = True
+                    model_shown = True
                     console.print(model_line(self._client.run(run_id)), style="dim")
                 view.show(event)
 
@@ -184,7 +184,7 @@ class Follower:
         if self._known.run is not None:
             return f"{run_id} is {self._known.run}. {error} {hint('show', run_id)} has the rest."
         return (
-            f"The gateway has gone, and how {run_id} ended is not known. {self._known.words()} "
+            f"The gateway has gone, and how {run_id} ended is not known. {self._known.summary()} "
             f"Start the gateway again, then {hint('show', run_id)} tells."
         )
 
@@ -197,7 +197,7 @@ class Follower:
     def _not_cancelled(self, run_id: str) -> str:
         return (
             f"Left. The gateway does not answer, so {run_id} could not be cancelled. "
-            f"{self._known.words()} {hint('show', run_id)} tells more once a gateway runs."
+            f"{self._known.summary()} {hint('show', run_id)} tells more once a gateway runs."
         )
 
     def _show(self, attempts: Attempts, console: Console) -> None:

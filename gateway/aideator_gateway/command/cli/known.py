@@ -26,14 +26,14 @@ class Known:
         elif isinstance(number, int):
             self._variations[number] = status
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """Return how the variations stood, as a sentence."""
         groups: dict[Status, list[int]] = {}
         for number, status in sorted(self._variations.items()):
             groups.setdefault(status, []).append(number)
-        told = [
+        parts = [
             f"variation{'s' if len(numbers) > 1 else ''} {joined(numbers)} "
             f"{'were' if len(numbers) > 1 else 'was'} {status}"
             for status, numbers in groups.items()
         ]
-        return f"When last heard of, {joined(told)}." if told else "No variation had begun."
+        return f"When last heard of, {joined(parts)}." if parts else "No variation had begun."

@@ -66,7 +66,7 @@ def completed(number: int) -> Wanted:
     )
 
 
-def words_of(words: tuple[str, ...]) -> tuple[str | None, int | None]:
+def run_and_number(arguments: tuple[str, ...]) -> tuple[str | None, int | None]:
     """Tell ``[RUN] [N]`` apart: a single digit is a variation, anything else a run.
 
     Raises
@@ -74,22 +74,22 @@ def words_of(words: tuple[str, ...]) -> tuple[str | None, int | None]:
     click.UsageError
         If there is more than one of either.
     """
-    run, numbers = run_and_numbers(words)
+    run, numbers = run_and_numbers(arguments)
     if len(numbers) > 1:
         raise click.UsageError(_ORDER)
     return run, numbers[0] if numbers else None
 
 
-def run_and_numbers(words: tuple[str, ...]) -> tuple[str | None, list[int]]:
-    """Tell ``[RUN] [N …]`` apart, as ``words_of`` does.
+def run_and_numbers(arguments: tuple[str, ...]) -> tuple[str | None, list[int]]:
+    """Tell ``[RUN] [N …]`` apart, as ``run_and_number`` does.
 
     Raises
     ------
     click.UsageError
         If there is more than one run, or one behind a variation.
     """
-    run = words[0] if words and _number(words[0]) is None else None
-    found = [_number(word) for word in (words if run is None else words[1:])]
+    run = arguments[0] if arguments and _number(arguments[0]) is None else None
+    found = [_number(word) for word in (arguments if run is None else arguments[1:])]
     numbers = [number for number in found if number is not None]
     if len(numbers) < len(found):
         raise click.UsageError(_ORDER)
@@ -154,7 +154,9 @@ def _latest(client: Client, wanted: Wanted, checkout: Checkout | None) -> Run:
                 continue
             if newest is not None and run.run_id != newest.run_id:
                 taken = f"the newest run{_of_this(checkout)}{wanted.what and ' ' + wanted.what}"
-                say(f"Note: this is {run.run_id}, {taken}; {_told(newest)} is newer.", err=True)
+                say(
+                    f"Note: this is {run.run_id}, {taken}; {_described(newest)} is newer.", err=True
+                )
             return run
     if newest is None:
         raise click.ClickException("There are no runs yet: aideator run starts one.")
@@ -162,7 +164,7 @@ def _latest(client: Client, wanted: Wanted, checkout: Checkout | None) -> Run:
     remedy = newest_here and wanted.remedy(newest_here)
     raise click.ClickException(
         f"There is no run{_of_this(checkout)}{wanted.what and ' ' + wanted.what}. "
-        f"The newest{where} is {_told(named)}: "
+        f"The newest{where} is {_described(named)}: "
         f"{remedy or hint('list') + ' shows all runs, to name one'}."
     )
 
@@ -171,7 +173,7 @@ def _of_this(checkout: Checkout | None) -> str:
     return " of this repository" if checkout else ""
 
 
-def _told(run: Run) -> str:
+def _described(run: Run) -> str:
     return f"{run.run_id} ({run.status}, of {repository(run.github_url)})"
 
 

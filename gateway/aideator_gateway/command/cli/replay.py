@@ -13,7 +13,7 @@ from aideator.protocol import AnyEvent, Condition, EndEvent, PatchEvent, Status,
 from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.command.cli.connect import for_reading
 from aideator_gateway.command.cli.follow import PATCH_LINES
-from aideator_gateway.command.cli.lookup import complete, find_run, words_of
+from aideator_gateway.command.cli.lookup import complete, find_run, run_and_number
 from aideator_gateway.command.cli.options import settings_options
 from aideator_gateway.command.cli.output import console, say
 from aideator_gateway.command.cli.results import variation_of
@@ -73,28 +73,28 @@ class Recording:
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="FILE | [RUN] [N]", shell_complete=complete)
+@click.argument("arguments", nargs=-1, metavar="FILE | [RUN] [N]", shell_complete=complete)
 @click.option(
     "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True,
     help="2 is twice as fast as it went; 0 shows everything at once.",
 )  # fmt: skip
 @settings_options("data_dir")
-def replay(words: tuple[str, ...], speed: float, data_dir: Path | None) -> None:
+def replay(arguments: tuple[str, ...], speed: float, data_dir: Path | None) -> None:
     """Show a transcript again as it went, without a model.
 
     FILE is a transcript, JSON lines, of one variation or of several; - is standard input.
     RUN and N are as for show: without N all variations of the run are shown.
     """
-    if len(words) == 1 and (words[0] == "-" or Path(words[0]).is_file()):
-        recording = _read(words[0])
-        title = "standard input" if words[0] == "-" else words[0]
+    if len(arguments) == 1 and (arguments[0] == "-" or Path(arguments[0]).is_file()):
+        recording = _read(arguments[0])
+        title = "standard input" if arguments[0] == "-" else arguments[0]
         variations = [
             Variation(variation_id=number, status=Status.PENDING, condition=Condition())
             for number in recording.events
         ]
         _play(recording, variations, title, speed=speed, scripted=False)
         return
-    word, number = words_of(words)
+    word, number = run_and_number(arguments)
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
         run = find_run(client, word, checkout=Checkout.around())
         shown = run.variations if number is None else [variation_of(run, number)]

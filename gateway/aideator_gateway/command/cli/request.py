@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from aideator.protocol import Condition, Styles, VariationLimits
-from aideator_gateway.command.cli.words import named
+from aideator_gateway.command.cli.field_names import named
 from aideator_gateway.command.terminal.text import sentence
 from aideator_gateway.runs.model import NewRun
 

@@ -12,7 +12,7 @@ from aideator_gateway.command.cli.causes import causes
 from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.command.cli.connect import for_reading
 from aideator_gateway.command.cli.hints import hint
-from aideator_gateway.command.cli.lookup import complete, find_run, words_of
+from aideator_gateway.command.cli.lookup import complete, find_run, run_and_number
 from aideator_gateway.command.cli.options import json_option, settings_options
 from aideator_gateway.command.cli.output import console, say, say_json
 from aideator_gateway.command.terminal import asis, patches
@@ -48,13 +48,13 @@ def list_runs(limit: int, as_json: bool, data_dir: Path | None) -> None:
 
 
 @click.command()
-@click.argument("words", nargs=-1, metavar="[RUN] [N]", shell_complete=complete)
+@click.argument("arguments", nargs=-1, metavar="[RUN] [N]", shell_complete=complete)
 @click.option("--patch", "only_patch", is_flag=True, help="Print the patch alone, to the byte.")
 @click.option("--transcript", is_flag=True, help="Print the transcript alone, JSON lines.")
 @json_option
 @settings_options("data_dir")
 def show(
-    words: tuple[str, ...],
+    arguments: tuple[str, ...],
     only_patch: bool,
     transcript: bool,
     as_json: bool,
@@ -68,7 +68,7 @@ def show(
     """
     if only_patch + transcript + as_json > 1:
         raise click.UsageError("Use one of --patch, --transcript and --json.")
-    word, number = words_of(words)
+    word, number = run_and_number(arguments)
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
         run = find_run(client, word, checkout=Checkout.around())
         if only_patch:

@@ -22,12 +22,12 @@ class Focus:
         self._now = now
         self._number = number
         self._last = number
-        self._heard: dict[int, float] = {number: now()}
+        self._active_at: dict[int, float] = {number: now()}
         self._ended: set[int] = set()
 
     def hear(self, number: int, *, ended: bool) -> None:
         """Take in that a variation said something, or came to its end."""
-        self._heard[number] = self._now()
+        self._active_at[number] = self._now()
         if ended:
             self._ended.add(number)
         else:
@@ -36,10 +36,10 @@ class Focus:
     @property
     def number(self) -> int:
         """The variation to look at now."""
-        silent = self._now() - self._heard[self._number] > SETTLED_SECONDS
+        silent = self._now() - self._active_at[self._number] > SETTLED_SECONDS
         if (silent or self._number in self._ended) and self._last not in self._ended:
             self._number = self._last
         elif self._number in self._ended:
-            going_on = [number for number in self._heard if number not in self._ended]
-            self._number = max(going_on, key=self._heard.__getitem__, default=self._number)
+            going_on = [number for number in self._active_at if number not in self._ended]
+            self._number = max(going_on, key=self._active_at.__getitem__, default=self._number)
         return self._number

@@ -139,8 +139,8 @@ class Pane:
         shown = figures(self._turn, self._usage, seconds, scripted=self._scripted)
         if not self._status.ended:
             shown[0] = f"turn {self._turn}"
-        words = f"{self._status} when last heard of" if self._left else str(self._status)
-        status = (words, STYLES[self._status])
+        label = f"{self._status} when last heard of" if self._left else str(self._status)
+        status = (label, STYLES[self._status])
         return Text.assemble(status, (f" · {' · '.join(shown)}", "dim"))
 
     def _tail(self, console: Console, width: int, height: int) -> list[Text]:

@@ -99,11 +99,11 @@ def _patch(variation: Variation, same: Mapping[int, int]) -> str:
 
 def _status(variation: Variation) -> Text:
     why = variation.stop_reason or variation.code
-    words = str(variation.status)
+    text = str(variation.status)
     # That it was done when it said so needs no words.
-    if why and str(why) != words and why is not StopReason.END_TURN:
-        words += f" ({why})"
-    return Text(words, style=STYLES[variation.status])
+    if why and str(why) != text and why is not StopReason.END_TURN:
+        text += f" ({why})"
+    return Text(text, style=STYLES[variation.status])
 
 
 def _check(variation: Variation) -> Text:

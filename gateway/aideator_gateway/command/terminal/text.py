@@ -108,8 +108,8 @@ def repository(url: str) -> str:
 
 def joined(things: Sequence[object]) -> str:
     """Return ``1``, ``1 and 2``, ``1, 2 and 3``."""
-    words = [str(thing) for thing in things]
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    items = [str(thing) for thing in things]
+    return " and ".join([", ".join(items[:-1]), items[-1]] if len(items) > 1 else items)
 
 
 def colour(variation_id: int) -> str:

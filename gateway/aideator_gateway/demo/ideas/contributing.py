@@ -51,9 +51,9 @@ class Contributing:
                 "CONTRIBUTING.md is new and has three steps.",
             )
         else:
-            told = any(_HEADING in line for line in seen.views.get(guide[0], ()))
+            present = any(_HEADING in line for line in seen.views.get(guide[0], ()))
             section = ["", f"## {_HEADING}", "", *steps]
-            if not told and (change := append(seen, guide[0], section)):
+            if not present and (change := append(seen, guide[0], section)):
                 yield Edit(
                     change,
                     f"{found}{guide[0]} is there and lacks a short list to go through.",

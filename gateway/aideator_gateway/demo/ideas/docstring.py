@@ -63,15 +63,15 @@ def _sentence(lines: tuple[str, ...]) -> str | None:
     names = [match[1] for line in lines if (match := _DEFINES.match(line))]
     tests = [name for name in names if name.startswith("test_")]
     if tests:
-        verb, words = "Tests:", [name.removeprefix("test_").replace("_", " ") for name in tests]
+        verb, items = "Tests:", [name.removeprefix("test_").replace("_", " ") for name in tests]
     else:
-        verb, words = "Define", [f"``{name}``" for name in names]
-    if not words:
+        verb, items = "Define", [f"``{name}``" for name in names]
+    if not items:
         return None
     shown: list[str] = []
-    for word in words:
-        if len(f"{verb} {', '.join([*shown, word])}") > _LONGEST - 20 and shown:
+    for item in items:
+        if len(f"{verb} {', '.join([*shown, item])}") > _LONGEST - 20 and shown:
             break
-        shown.append(word)
-    rest = len(words) - len(shown)
+        shown.append(item)
+    rest = len(items) - len(shown)
     return f"{verb} {', '.join(shown)}" + (f" and {rest} more." if rest else ".")

@@ -78,18 +78,20 @@ class Editor:
         if old not in text and "\r\n" in text:
             # The model does not see carriage returns, so it cannot write them.
             old, new = _with_crlf(old), _with_crlf(new)
-        places = _places(text, old)
-        if not places:
+        positions = _positions(text, old)
+        if not positions:
             raise ToolError(_not_found(path, text, old))
-        if len(places) > 1:
-            numbers = ", ".join(str(text.count("\n", 0, place) + 1) for place in places[:20])
+        if len(positions) > 1:
+            numbers = ", ".join(
+                str(text.count("\n", 0, position) + 1) for position in positions[:20]
+            )
             raise ToolError(
-                f"old_str occurs {len(places)} times in {path}, at lines {numbers}."
+                f"old_str occurs {len(positions)} times in {path}, at lines {numbers}."
                 " Nothing was changed. Add lines around it until it is unique."
             )
         if old == new:
             raise ToolError("old_str and new_str are the same. Nothing was changed.")
-        start = places[0]
+        start = positions[0]
         result = text[:start] + new + text[start + len(old) :]
         return self._changed(path, result, start, new)
 
@@ -192,13 +194,13 @@ def _with_crlf(text: str) -> str:
     return re.sub("\r?\n", "\r\n", text)
 
 
-def _places(text: str, old: str) -> list[int]:
-    places = []
+def _positions(text: str, old: str) -> list[int]:
+    positions = []
     start = text.find(old)
     while start >= 0:
-        places.append(start)
+        positions.append(start)
         start = text.find(old, start + 1)
-    return places
+    return positions
 
 
 def _not_found(path: str, text: str, old: str) -> str:

@@ -28,7 +28,7 @@ def named(field: str) -> str:
     return _NAMES.get(first) or flag(first)
 
 
-def told(error: ApiError) -> str:
+def error_text(error: ApiError) -> str:
     """Return what the gateway refused, and why."""
     if not error.errors:
         return str(error)
