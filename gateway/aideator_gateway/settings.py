@@ -27,6 +27,7 @@ from aideator.protocol import (
     check_server,
 )
 from aideator.protocol.commands import CHECK_SECONDS, MAX_SECONDS
+from aideator.protocol.findings import findings
 from aideator_gateway.addresses import (
     check_host,
     check_origin,
@@ -182,11 +183,10 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            found = error.errors()[0]
-            name = str(found["loc"][0]) if found["loc"] else ""
-            message = found["msg"].removeprefix("Value error, ")
-            where = sources.get(name)
-            raise SettingsError(f"{where}: {message}." if where else f"{message}.") from None
+            found = findings(error, cls)[0]
+            where = sources.get(str(found.path[0])) if found.path else None
+            message = found.message
+            raise SettingsError(f"{where}: {message}" if where else message) from None
 
     @classmethod
     def gather(

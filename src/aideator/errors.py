@@ -10,6 +10,7 @@ from dagger.mod._exceptions import FunctionError
 from pydantic import BaseModel, ValidationError
 
 from aideator.protocol import ErrorCode
+from aideator.protocol.findings import findings
 
 
 def unusable(
@@ -46,7 +47,7 @@ def validated(kind: type[Model], /, **values: object) -> Model:
     try:
         return kind(**values)
     except ValidationError as error:
-        raise _invalid(error, "") from None
+        raise _invalid(error, kind, "") from None
 
 
 def parsed(kind: type[Model], argument: str, text: str) -> Model:
@@ -60,14 +61,13 @@ def parsed(kind: type[Model], argument: str, text: str) -> Model:
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:
-        raise _invalid(error, argument) from None
+        raise _invalid(error, kind, argument) from None
 
 
-def _invalid(error: ValidationError, argument: str) -> FunctionError:
-    first = error.errors(include_url=False)[0]
-    name = ".".join(part for part in (argument, *map(str, first["loc"])) if part)
-    problem = first["msg"].removeprefix("Value error, ")
-    return unusable(name, f"{problem}; it was {first['input']!r:.80}.")
+def _invalid(error: ValidationError, kind: type[BaseModel], argument: str) -> FunctionError:
+    first = findings(error, kind)[0]
+    name = ".".join(part for part in (argument, first.field) if part)
+    return unusable(name, f"{first.message} It was {first.given!r:.80}.")
 
 
 def engine_message(error: dagger.QueryError) -> str:

@@ -206,7 +206,11 @@ def test_without_git(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("task", "environment", "reason"),
     [
-        ('{"prompt": "", "x": 1}', {}, "prompt: String should have at least 1 character; x: Extra"),
+        (
+            '{"prompt": "", "x": 1}',
+            {},
+            "prompt: String should have at least 1 character.; x: This field is",
+        ),
         ('{"prompt": "x"}', {"AIDEATOR_MAX_MEMORY_BYTES": "4G"}, "AIDEATOR_MAX_MEMORY_BYTES must"),
     ],
 )

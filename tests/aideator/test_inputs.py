@@ -27,7 +27,7 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     "ref with source": ({"ref": "main"}, "ref", "belongs to repo"),
     "empty prompt": ({"prompt": " "}, "prompt", "say what"),
     "too hot": ({"conditions": [HOT]}, "conditions.temperature", "less than or equal to 1"),
-    "unknown condition": ({"conditions": ['{"heat": 1}']}, "conditions.heat", "not permitted"),
+    "unknown condition": ({"conditions": ['{"heat": 1}']}, "conditions.heat", "known are label, "),
     "no JSON": ({"conditions": ["hot"]}, "conditions", "Invalid JSON"),
     "unknown style": (
         {"conditions": [json.dumps({"style": "tiny"})]}, "conditions.style", "use smallest, ",

@@ -158,16 +158,16 @@ def test_a_setting_that_cannot_be_used_names_its_source(tmp_path: Path) -> None:
         (("fly",), "No such command"),
         (("run", "."), "Missing argument"),
         (("run", ".", "x", "-n", "6"), "1<=x<=5"),
-        (("run", ".", " "), "PROMPT: must not be blank"),
-        (("run", ".", "x", "--ref", " "), "--ref: must not be blank"),
-        (("run", ".", "x", "--check", " "), "--check: must not be blank"),
+        (("run", ".", " "), "PROMPT: This field must not be blank"),
+        (("run", ".", "x", "--ref", " "), "--ref: This field must not be blank"),
+        (("run", ".", "x", "--check", " "), "--check: This field must not be blank"),
         (("run", ".", "@nothing.md"), "'nothing.md' cannot be read (No such file or directory)"),
         (("run", ".", "x", "--max-turns", "0"), "--max-turns"),
         (("run", ".", "x", "--max-turns", "many"), "--max-turns"),
         (("run", ".", "x", "--condition", "careful"), "is not KEY=VALUE; keys are label, model"),
         (
             ("run", ".", "x", "--condition", "label=a", "--condition", "colour=red"),
-            "--condition 2: colour: is not known; known are label, model, ",
+            "--condition 2: colour: This field is not known; known are label, model, ",
         ),
         (
             ("run", ".", "x", "--condition", "temperature=hot"),
@@ -179,7 +179,7 @@ def test_a_setting_that_cannot_be_used_names_its_source(tmp_path: Path) -> None:
         ),
         (
             ("run", ".", "x", "--conditions", "many.json"),
-            "--conditions 2: foo: is not known; known are label, model, ",
+            "--conditions 2: foo: This field is not known; known are label, model, ",
         ),
         (
             ("run", ".", "x", "--conditions", "odd.json"),

@@ -1,13 +1,13 @@
 """Errors of the HTTP API: RFC 9457 problem details with a stable ``code``."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from aideator.protocol.findings import findings
 from aideator_gateway.runs.problems import FieldError, Problem
 from aideator_gateway.runs.storage import StorageError
 
@@ -70,49 +70,12 @@ def response(problem: Problem) -> Response:
 
 def from_validation(error: ValidationError, model: type[BaseModel]) -> Problem:
     """Turn pydantic's findings about a ``model`` into one problem that names every field."""
-    findings = []
-    for found in error.errors(include_url=False, include_input=False):
-        if found["type"] in ("json_invalid", "model_type") and not found["loc"]:
-            return Problem("invalid_json", f"Send a JSON object as the body: {found['msg']}.")
-        field = ".".join(str(part) for part in found["loc"]) or "body"
-        if found["type"] == "extra_forbidden":
-            message = _unknown(_fields(model, found["loc"][:-1]))
-        else:
-            message = _remedy(found["type"], found["msg"])
-        findings.append(FieldError(field=field, message=message))
-    return Problem(
-        "invalid_request", "; ".join(f"{f.field}: {f.message}" for f in findings), findings
-    )
-
-
-def _unknown(known: Iterable[str]) -> str:
-    names = ", ".join(known)
-    return f"This field is not known; known are {names}." if names else "No field is known here."
-
-
-def _fields(model: type[BaseModel], path: Iterable[int | str]) -> Iterable[str]:
-    """Return the fields of the object at a place inside a model."""
-    for part in path:
-        if isinstance(part, str):
-            model = next(_models(model.model_fields[part].annotation))
-    return model.model_fields
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Find the models that an annotation names."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in get_args(annotation):
-        yield from _models(part)
-
-
-def _remedy(kind: str, message: str) -> str:
-    if kind == "missing":
-        return "This field is required."
-    if kind == "string_pattern_mismatch":
-        return "This field must not be blank."
-    message = message.removeprefix("Value error, ")
-    return message if message.endswith(".") else f"{message}."
+    errors = []
+    for found in findings(error, model):
+        if found.kind in ("json_invalid", "model_type") and not found.path:
+            return Problem("invalid_json", f"Send a JSON object as the body: {found.message}")
+        errors.append(FieldError(field=found.field or "body", message=found.message))
+    return Problem("invalid_request", "; ".join(f"{e.field}: {e.message}" for e in errors), errors)
 
 
 async def on_problem(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature

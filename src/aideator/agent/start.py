@@ -15,6 +15,7 @@ from aideator.agent.sandbox import limit_resources
 from aideator.agent.stop import Stop, nothing
 from aideator.agent.timing import Timing
 from aideator.protocol.errors import ErrorCode
+from aideator.protocol.findings import findings
 from aideator.protocol.secrets import Secrets
 from aideator.protocol.task import Task
 
@@ -90,8 +91,5 @@ def prepare(
 
 def _explained(error: OSError | ValueError) -> str:
     if isinstance(error, ValidationError):
-        # Without what was given: that may be long, or none of a reader's business.
-        problems = error.errors(include_input=False, include_url=False)
-        found = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in problems]
-        return f"The task is not valid: {'; '.join(found)}"
+        return f"The task is not valid: {'; '.join(map(str, findings(error, Task)))}"
     return str(error)

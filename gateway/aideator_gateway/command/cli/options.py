@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from aideator.protocol import Limits
+from aideator.protocol.findings import findings
 from aideator_gateway.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -92,5 +93,5 @@ def limits(flags: dict[str, Any]) -> Limits | None:
         texts = {name: str(value) for name, value in given.items()}
         return Limits.model_validate_strings(texts) if given else None
     except ValidationError as error:
-        found = error.errors()[0]
-        raise click.BadParameter(found["msg"], param_hint=flag(str(found["loc"][0]))) from None
+        found = findings(error, Limits)[0]
+        raise click.BadParameter(found.message, param_hint=flag(found.field)) from None

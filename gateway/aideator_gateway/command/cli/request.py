@@ -9,11 +9,10 @@ from typing import Any, get_args
 
 import click
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from aideator.protocol import Condition, Styles, VariationLimits
+from aideator.protocol.findings import Finding, findings, unknown_field
 from aideator_gateway.command.cli.field_names import named
-from aideator_gateway.command.terminal.text import sentence
 from aideator_gateway.runs.model import NewRun
 
 _LIMITS = tuple(VariationLimits.model_fields)
@@ -127,24 +126,24 @@ def _valid(values: Any, styles: Styles, hint: str) -> Condition:
     try:
         return Condition.model_validate(values, context=styles)
     except ValidationError as error:
-        found = error.errors()[0]
+        found = findings(error, Condition)[0]
         # Limits stand beside the other keys at the shell, and a style is a flag of its own.
         left_out = ("limits", "style" if hint.startswith("--style") else "")
-        where = ".".join(str(part) for part in found["loc"] if part not in left_out)
+        where = ".".join(str(part) for part in found.path if part not in left_out)
         raise click.BadParameter(
             _finding(where, _message(found, styles)), param_hint=hint
         ) from None
 
 
-def _message(found: ErrorDetails, styles: Styles) -> str:
-    if found["type"] == "extra_forbidden":
-        return f"is not known; known are {', '.join(_KEYS)}"
-    if "is not a known style" in found["msg"]:
+def _message(found: Finding, styles: Styles) -> str:
+    if found.kind == "extra_forbidden":
+        return unknown_field(_KEYS)
+    if "is not a known style" in found.message:
         # A text of its own, which the API also takes, is no business of the shell.
-        return f"{found['input']!r:.60} is not a known style; use {', '.join(styles.names())}"
-    if found["type"] == "model_type":
-        return "is not a JSON object with the fields of a condition"
-    return found["msg"].removeprefix("Value error, ")
+        return f"{found.given!r:.60} is not a known style; use {', '.join(styles.names())}."
+    if found.kind == "model_type":
+        return "is not a JSON object with the fields of a condition."
+    return found.message
 
 
 def new_run(**fields: Any) -> NewRun:
@@ -159,15 +158,13 @@ def new_run(**fields: Any) -> NewRun:
     try:
         return NewRun.model_validate(given)
     except ValidationError as error:
-        found = error.errors()[0]
-        where = named(".".join(str(part) for part in found["loc"])) if found["loc"] else ""
-        blank = found["type"] == "string_pattern_mismatch"
-        message = "must not be blank" if blank else found["msg"].removeprefix("Value error, ")
-        raise click.UsageError(_finding(where, message)) from None
+        found = findings(error, NewRun)[0]
+        where = named(found.field) if found.path else ""
+        raise click.UsageError(_finding(where, found.message)) from None
 
 
 def _finding(where: str, message: str) -> str:
-    return sentence(f"{where}: {message}" if where else message)
+    return f"{where}: {message}" if where else message
 
 
 def _reason(error: Exception) -> str:
