@@ -1,6 +1,7 @@
 """A number in a request is a finite number and nothing that only looks like one."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +121,14 @@ def test_every_field_takes_anything_without_a_crash(demo_gateway: Gateway, value
         content = body(field, value).replace(b"https://github.com", b"https://none.invalid")
         answer = demo_gateway.http.post("/runs", content=content, headers=JSON)
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), field
+
+
+def test_the_smallest_cap_is_shared_without_harm(
+    demo_gateway: Gateway, shared_repository: Path
+) -> None:
+    run_id = demo_gateway.create(
+        github_url=shared_repository.as_uri(), variations=2, limits={"max_run_cost_usd": 5e-324}
+    )
+    run = demo_gateway.finish(run_id)
+    assert [variation["code"] for variation in run["variations"]] == [None, None]
+    assert run["status"] == "completed"

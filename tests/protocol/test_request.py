@@ -2,7 +2,7 @@
 
 import pytest
 
-from aideator.protocol import Condition, Limits, VariationLimits, conditions_of, tasks_of
+from aideator.protocol import Condition, Limits, Task, VariationLimits, conditions_of, tasks_of
 
 ONE, OTHER = Condition(label="one"), Condition(label="other", model="its-own")
 
@@ -40,3 +40,18 @@ def test_a_task_has_its_model_and_its_share_of_the_limits() -> None:
     assert (first.limits.max_cost_usd, second.limits.max_cost_usd) == (2, 2)
     assert (first.limits.max_run_cost_usd, first.base_url) == (None, "http://host:80")
     assert second.editor_tool == "plain"
+
+
+@pytest.mark.parametrize("variations", [1, 2, 5])
+def test_the_smallest_cap_has_shares_that_a_task_can_hold(variations: int) -> None:
+    limits = Limits(max_run_cost_usd=5e-324)
+    (task, *_) = tasks_of(
+        "Do it.",
+        [ONE] * variations,
+        limits,
+        model="default",
+        base_url=None,
+        editor_tool="native",
+    )
+    assert task.limits.max_cost_usd == 5e-324
+    assert Task.model_validate_json(task.model_dump_json()) == task

@@ -27,7 +27,7 @@ MAX_PATCH_BYTES = 16 * 1024 * 1024
 class Usage(BaseModel):
     """Tokens as the model's server counted them, and what they cost."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -53,6 +53,8 @@ class Event(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="allow",
+        # They are no JSON, and what an event says goes on to readers as JSON.
+        allow_inf_nan=False,
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,

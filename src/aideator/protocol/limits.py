@@ -1,5 +1,6 @@
 """What one attempt may use before it is ended cleanly, keeping what it has."""
 
+import math
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -85,9 +86,14 @@ class Limits(BaseModel):
             cap
             for cap in (
                 given.get("max_cost_usd", self.max_cost_usd),
-                self.max_run_cost_usd and self.max_run_cost_usd / variations,
+                self.max_run_cost_usd and _share(self.max_run_cost_usd, variations),
             )
             if cap is not None
         ]
         update = {"max_cost_usd": min(shares, default=None), "max_run_cost_usd": None}
         return self.model_copy(update={**given, **update})
+
+
+def _share(dollars: float, variations: int) -> float:
+    # The smallest numbers cannot be divided; and a share of nothing is no limit that can be set.
+    return max(dollars / variations, math.ulp(0.0))
