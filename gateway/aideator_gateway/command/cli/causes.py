@@ -2,7 +2,7 @@
 
 from aideator.protocol import ErrorCode, Status
 from aideator_gateway.command.cli.field_names import with_flags
-from aideator_gateway.command.terminal.text import joined, printable, sentence
+from aideator_gateway.command.terminal.text import numbered, printable, sentence
 from aideator_gateway.runs.model import Run
 
 
@@ -16,8 +16,8 @@ def causes(run: Run) -> list[str]:
             cause = (variation.status, variation.code, variation.message)
             whom.setdefault(cause, []).append(variation.variation_id)
     return [
-        f"{_variations(numbers)} {'failed' if status is Status.FAILED else 'ended'} ({code}): "
-        f"{_explained(code, message)}"
+        f"{numbered(numbers).capitalize()} {'failed' if status is Status.FAILED else 'ended'} "
+        f"({code}): {_explained(code, message)}"
         for (status, code, message), numbers in whom.items()
     ]
 
@@ -29,9 +29,3 @@ def _explained(code: ErrorCode, message: str | None) -> str:
     if code.remedy in said:
         return said.replace(code.remedy, remedy)
     return f"{sentence(said)} {remedy}" if said else remedy
-
-
-def _variations(numbers: list[int]) -> str:
-    if len(numbers) == 1:
-        return f"Variation {numbers[0]}"
-    return f"Variations {joined(numbers)}"

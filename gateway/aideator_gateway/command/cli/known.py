@@ -3,7 +3,7 @@
 from typing import Any
 
 from aideator.protocol import Status
-from aideator_gateway.command.terminal.text import joined
+from aideator_gateway.command.terminal.text import joined, numbered
 
 
 class Known:
@@ -32,8 +32,7 @@ class Known:
         for number, status in sorted(self._variations.items()):
             groups.setdefault(status, []).append(number)
         parts = [
-            f"variation{'s' if len(numbers) > 1 else ''} {joined(numbers)} "
-            f"{'were' if len(numbers) > 1 else 'was'} {status}"
+            f"{numbered(numbers)} {'were' if len(numbers) > 1 else 'was'} {status}"
             for status, numbers in groups.items()
         ]
         return f"When last heard of, {joined(parts)}." if parts else "No variation had begun."

@@ -2,8 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.control import Control
@@ -13,6 +11,7 @@ from rich.table import Table
 from aideator_gateway.command.terminal.events import VariationEvent
 from aideator_gateway.command.terminal.focus import Focus
 from aideator_gateway.command.terminal.pane import Pane
+from aideator_gateway.command.terminal.view import View
 from aideator_gateway.http.sse import Completion, Failure
 from aideator_gateway.runs.model import Variation
 
@@ -34,27 +33,18 @@ def fits(console: Console, variations: int) -> bool:
     )
 
 
-class Columns:
+class Columns(View):
     """Shows events in place: in one column a variation where the terminal is wide enough.
 
     Where it is not, each variation has a line, and one of them is shown below. The window may
-    change its size at any time.
-
-    Parameters
-    ----------
-    console
-        A terminal that ``fits``.
-    variations
-        Whose events come.
-    scripted
-        Whether their model is the scripted demo.
+    change its size at any time. The console is a terminal that ``fits``.
     """
 
     def __init__(
         self, console: Console, variations: Sequence[Variation], *, scripted: bool
     ) -> None:
-        self._console = console
-        self._panes = {v.variation_id: Pane(v, scripted=scripted) for v in variations}
+        super().__init__(console, variations, scripted=scripted)
+        self._panes = {v.variation_id: Pane(v, scripted=scripted) for v in self._variations}
         self._focus = Focus(min(self._panes))
         self._lock = threading.Lock()
         self._live = self._new_live()
@@ -69,17 +59,11 @@ class Columns:
             vertical_overflow="crop",
         )
 
-    def __enter__(self) -> Self:
+    def _open(self) -> None:
         self._live.start(refresh=True)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if kind is not None:
+    def _close(self, *, left: bool) -> None:
+        if left:
             with self._lock:
                 for pane in self._panes.values():
                     pane.leave()

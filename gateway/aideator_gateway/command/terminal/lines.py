@@ -1,15 +1,14 @@
 """A run as lines that say whose they are, for narrow terminals and for pipes."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
 from aideator_gateway.command.terminal.events import VariationEvent, describe, is_speech
-from aideator_gateway.command.terminal.text import colour, one_line, printable
+from aideator_gateway.command.terminal.text import colour, printable, short_name
+from aideator_gateway.command.terminal.view import View
 from aideator_gateway.http.sse import Failure, Message
 from aideator_gateway.runs.model import Variation
 
@@ -20,39 +19,21 @@ PIPED_WIDTH = 100
 TAB = " " * 4
 
 
-class Lines:
-    """Shows events as lines, each with the number of its variation.
-
-    Parameters
-    ----------
-    console
-        Where to.
-    variations
-        Whose events come.
-    scripted
-        Whether their model is the scripted demo.
-    """
+class Lines(View):
+    """Shows events as lines, each with the number of its variation."""
 
     def __init__(
         self, console: Console, variations: Sequence[Variation], *, scripted: bool
     ) -> None:
-        self._console = console
-        self._scripted = scripted
-        self._labels = {v.variation_id: f"[{_label(v)}] " for v in variations}
+        super().__init__(console, variations, scripted=scripted)
+        self._labels = {v.variation_id: f"[{short_name(v)}] " for v in self._variations}
         longest = max(cell_len(label) for label in self._labels.values())
         self._width = max(20, console.width - longest) if console.is_terminal else PIPED_WIDTH
         self._partial: dict[int, tuple[str, str]] = {}
         self._failures: dict[tuple[str, str], int] = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def _close(self, *, left: bool) -> None:
+        del left
         for number in list(self._partial):
             self._flush(number)
 
@@ -111,7 +92,3 @@ class Lines:
     def _line(self, number: int, line: str, style: str) -> None:
         label = (self._labels[number], colour(number))
         self._console.print(Text.assemble(label, (line, style)), soft_wrap=True)
-
-
-def _label(variation: Variation) -> str:
-    return one_line(f"{variation.variation_id} {variation.condition.name or ''}".rstrip())

@@ -99,6 +99,16 @@ def name(variation: Variation) -> str:
     return f"{variation.variation_id} ({one_line(label)})" if label else str(variation.variation_id)
 
 
+def short_name(variation: Variation) -> str:
+    """Return the same where there is least room, as before each line of a variation."""
+    return one_line(f"{variation.variation_id} {variation.condition.name or ''}".rstrip())
+
+
+def numbered(numbers: Sequence[int]) -> str:
+    """Return ``variation 1``, ``variations 1 and 2``."""
+    return f"variation{'s' if len(numbers) > 1 else ''} {joined(numbers)}"
+
+
 def repository(url: str) -> str:
     """Return what a repository is called for short: ``owner/name``, or a path's last part."""
     parts = [part for part in urlsplit(url).path.split("/") if part and part != ".git"]
