@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -57,28 +58,32 @@ def test_cancel_is_heard_at_each_step_of_set_up(
         assert gateway.finish(again)["status"] == "completed"
 
 
+def run_to_its_end(gateway: Gateway, programs: Programs, run_id: str) -> None:
+    assert gateway.finish(run_id)["status"] == "completed"
+    assert list(gateway.data_dir.glob("work/*"))
+    programs.wait_held("rm")
+
+
+def cancel_among_copies(gateway: Gateway, programs: Programs, run_id: str) -> None:
+    programs.wait_held("cp", 2)
+    cancel(gateway, run_id)
+
+
+@pytest.mark.parametrize(
+    ("held", "end"), [(("rm",), run_to_its_end), (("cp", "rm"), cancel_among_copies)]
+)
 def test_the_end_of_a_run_does_not_wait_for_its_files_to_be_removed(
-    shared_repository: Path, tmp_path: Path, programs: Programs
+    shared_repository: Path,
+    tmp_path: Path,
+    programs: Programs,
+    held: tuple[str, ...],
+    end: Callable[[Gateway, Programs, str], None],
 ) -> None:
-    programs.hold("rm")
+    for program in held:
+        programs.hold(program)
     with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
-        assert gateway.finish(run_id)["status"] == "completed"
-        assert list(gateway.data_dir.glob("work/*"))
-        programs.wait_held("rm")
-        programs.let_go("rm")
-        assert wait_until_removed(gateway.data_dir) == []
-
-
-def test_a_cancelled_run_does_not_wait_for_its_files_to_be_removed(
-    shared_repository: Path, tmp_path: Path, programs: Programs
-) -> None:
-    programs.hold("cp")
-    programs.hold("rm")
-    with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
-        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
-        programs.wait_held("cp", 2)
-        cancel(gateway, run_id)
+        end(gateway, programs, run_id)
         programs.let_go("rm")
         assert wait_until_removed(gateway.data_dir) == []
 
