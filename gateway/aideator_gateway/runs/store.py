@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, tuple_, update
 from sqlalchemy.exc import IntegrityError
@@ -17,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, select
 
 from aideator.protocol import Limits, Status
-from aideator_gateway.runs.database import Database
+from aideator_gateway.runs.entries import Entries
 from aideator_gateway.runs.model import NewRun, Run
 from aideator_gateway.runs.reading import to_run
 from aideator_gateway.runs.schema import SCHEMA, open_database
@@ -45,7 +44,7 @@ class KeyTakenError(Exception):
     """A run was started under this Idempotency-Key before."""
 
 
-class Store(Database):
+class Store(Entries):
     """The database; its methods raise ``StorageError`` where it cannot be read or written.
 
     Parameters
@@ -303,60 +302,6 @@ class Store(Database):
         for selection in selections:
             of_selections[selection.run_id].append(selection)
         return [to_run(row, of_variations[row.run_id], of_selections[row.run_id]) for row in rows]
-
-    async def entries(self, run_id: str, after: int, limit: int) -> list[Entry]:
-        """Return the run's log behind position ``after``, oldest first."""
-        query = (
-            select(EventRow)
-            .where(col(EventRow.run_id) == run_id, col(EventRow.position) > after)
-            .order_by(col(EventRow.position))
-            .limit(limit)
-        )
-        return await self._entries(query)
-
-    async def transcript(
-        self, run_id: str, variation_id: int, *, only: str | None = None
-    ) -> list[Entry]:
-        """Return all entries of one variation, oldest first, or ``only`` those of a type."""
-        query = select(EventRow).where(
-            col(EventRow.run_id) == run_id, col(EventRow.variation_id) == variation_id
-        )
-        if only is not None:
-            query = query.where(col(EventRow.type) == only)
-        return await self._entries(query.order_by(col(EventRow.position)))
-
-    async def entry(
-        self,
-        run_id: str,
-        variation_id: int | None = None,
-        *,
-        types: Collection[str] = (),
-        oldest: bool = False,
-    ) -> Entry | None:
-        """Return the newest entry, or the oldest, of a run, of a variation, of some types."""
-        query = select(EventRow).where(col(EventRow.run_id) == run_id)
-        if variation_id is not None:
-            query = query.where(col(EventRow.variation_id) == variation_id)
-        if types:
-            query = query.where(col(EventRow.type).in_(types))
-        position = col(EventRow.position)
-        found = await self._entries(
-            query.order_by(position if oldest else position.desc()).limit(1)
-        )
-        return found[0] if found else None
-
-    async def _entries(self, query: Any) -> list[Entry]:
-        async with self.reading() as session:
-            return [
-                Entry(row.run_id, row.position, row.variation_id, row.type, row.line)
-                for row in await session.scalars(query)
-            ]
-
-    async def last_position(self, run_id: str) -> int:
-        """Return the position of the run's newest entry, 0 if there is none."""
-        query = select(func.max(EventRow.position)).where(col(EventRow.run_id) == run_id)
-        async with self.reading() as session:
-            return await session.scalar(query) or 0
 
 
 def _is_unfinished() -> ColumnElement[bool]:
