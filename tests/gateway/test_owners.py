@@ -12,6 +12,7 @@ import pytest
 from aideator.protocol import Limits
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.serving import EmbeddedGateway
+from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.life import Runs
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
@@ -127,7 +128,8 @@ def test_recovery_ends_the_runs_of_the_dead_and_of_nobody_else(tmp_path: Path) -
                     )
             settings = Settings.load({"data_dir": tmp_path}, {})
             twin = ScriptedOwners(living=living)
-            runs = Runs(settings, store, log, Nowhere(), Metrics(), twin)  # type: ignore[arg-type] # never asked
+            needed = Dependencies(settings, store, log, Nowhere(), Metrics())  # type: ignore[arg-type] # never asked
+            runs = Runs(needed, twin)
             await runs.recover()
             # What another gateway has to end is asked of it; without an answer it is ended here.
             await runs.cancel("b")

@@ -15,6 +15,7 @@ from aideator.protocol import (
     UsageEvent,
 )
 from aideator_gateway.runs.backend import RunSpec, Sink
+from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.life import Runs
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
@@ -65,7 +66,7 @@ class House:
         owners = ScriptedOwners(f"gw_{secrets.token_hex(4)}")
         self.log = EventLog(store, self.metrics, owners.me, give_up_seconds=give_up_seconds)
         backend = ScriptedBackend(play)
-        self.runs = Runs(settings, store, self.log, backend, self.metrics, owners)
+        self.runs = Runs(Dependencies(settings, store, self.log, backend, self.metrics), owners)
 
     async def ended(self, run_id: str, seconds: float = 60.0) -> list[tuple[str, int | None]]:
         """Wait until a run's log has ended, and return types and variations of its entries."""

@@ -12,6 +12,7 @@ from aideator_gateway.command.datadir import DATABASE, WORK
 from aideator_gateway.command.gateways import Gateways
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
 from aideator_gateway.http.handlers import State
+from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.life import Runs
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
@@ -50,7 +51,7 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         backend = await choose_backend(chosen, work)
         await backend.start()
         stack.push_async_callback(backend.aclose)
-        runs = Runs(chosen, store, log, backend, metrics, gateways)
+        runs = Runs(Dependencies(chosen, store, log, backend, metrics), gateways)
         await runs.recover()
         stack.push_async_callback(runs.aclose)
         await stack.enter_async_context(_recovering(runs, work, gateways))

@@ -8,15 +8,12 @@ from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from aideator.protocol import ErrorCode, tasks_of
-from aideator_gateway.runs.backend import Backend, BackendError, RunSpec, from_os_error
+from aideator_gateway.runs.backend import BackendError, RunSpec, from_os_error
+from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.ends import Outcome, cancelled, failed, interrupted
 from aideator_gateway.runs.lane import PAUSES
-from aideator_gateway.runs.log import EventLog
-from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.model import Run
 from aideator_gateway.runs.recorder import Recorder
-from aideator_gateway.runs.store import Store
-from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
@@ -30,31 +27,18 @@ class Driver:
 
     Parameters
     ----------
-    settings
-        How many at once, and what agents are told.
-    store, log
-        Where runs and their events are kept.
-    backend
-        Where variations run.
-    metrics
-        Counts how they went.
+    dependencies
+        What they are worked on with.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        log: EventLog,
-        backend: Backend,
-        metrics: Metrics,
-    ) -> None:
-        self._settings = settings
-        self._store = store
-        self._log = log
-        self._backend = backend
-        self._metrics = metrics
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._settings = dependencies.settings
+        self._store = dependencies.store
+        self._log = dependencies.log
+        self._backend = dependencies.backend
+        self._metrics = dependencies.metrics
         self._active: dict[str, Active] = {}
-        self._slots = asyncio.Semaphore(settings.max_concurrent_runs)
+        self._slots = asyncio.Semaphore(self._settings.max_concurrent_runs)
         self._closing = asyncio.Event()
 
     @property

@@ -6,18 +6,15 @@ import secrets
 import time
 
 from aideator.protocol import Limits, PatchEvent, Status, Styles
-from aideator_gateway.runs.backend import Backend
+from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.driver import Driver
 from aideator_gateway.runs.ends import cancelled, interrupted
-from aideator_gateway.runs.log import EventLog
-from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.model import NewRun, Readiness, Run, Variation
 from aideator_gateway.runs.owners import Owners
 from aideator_gateway.runs.problems import Problem, invalid_field
 from aideator_gateway.runs.repository import check_ref, check_url
 from aideator_gateway.runs.storage import StorageError
-from aideator_gateway.runs.store import KeyTakenError, Store
-from aideator_gateway.settings import Settings
+from aideator_gateway.runs.store import KeyTakenError
 
 logger = logging.getLogger(__name__)
 
@@ -30,34 +27,20 @@ class Runs:
 
     Parameters
     ----------
-    settings
-        Models, limits and what is allowed.
-    store, log
-        Where runs and their events are kept.
-    backend
-        Where variations run.
-    metrics
-        Counts how they went.
+    dependencies
+        What they are worked on with.
     owners
         This gateway, and the others that work on the same database.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        log: EventLog,
-        backend: Backend,
-        metrics: Metrics,
-        owners: Owners,
-    ) -> None:
-        self._settings = settings
-        self._store = store
-        self._log = log
-        self._backend = backend
+    def __init__(self, dependencies: Dependencies, owners: Owners) -> None:
+        self._settings = dependencies.settings
+        self._store = dependencies.store
+        self._log = dependencies.log
+        self._backend = dependencies.backend
         self._owners = owners
-        self._driver = Driver(settings, store, log, backend, metrics)
-        self.styles = Styles(settings.styles_dir)
+        self._driver = Driver(dependencies)
+        self.styles = Styles(self._settings.styles_dir)
         """The styles that conditions may name; read anew for each run."""
 
     async def recover(self) -> None:
