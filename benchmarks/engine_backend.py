@@ -1,7 +1,7 @@
 """What the gateway costs on a Dagger engine, on this machine, warm, medians of five.
 
 - POST /runs to the first token of each of three variations, against the floor: as many plain
-  execs of ``python -c "import anthropic"`` in the container that agents start in, started
+  execs of ``python -c "import httpx2, pydantic"`` in the container that agents start in, started
   together in one session, from the query to the line that each prints at its end.
 - The time from a line's printing in a container to its arrival at a client of the stream, with
   five variations that speak at once. Each line carries the time at which it was written.
@@ -41,7 +41,7 @@ ROUNDS = 5
 VARIATIONS = 3
 
 EXEC = """
-import anthropic, json, os, time
+import httpx2, json, os, pydantic, time
 line = {"aideator": 1, "run": os.environ["RUN"], "variation": int(os.environ["N"]), "seq": 1,
         "attempt": 1, "time": time.time(), "type": "completed", "stop_reason": "end_turn"}
 print(json.dumps(line), flush=True)

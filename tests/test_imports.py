@@ -14,7 +14,7 @@ MODULE_FILES = ("main", "run", "variation", "containers")
 FORBIDDEN = {
     # part: what it must not import
     "src/aideator/protocol": ("aideator.agent", "dagger", "anthropic", "aideator_gateway"),
-    "src/aideator/agent": ("dagger", "aideator_gateway"),
+    "src/aideator/agent": ("dagger", "anthropic", "aideator_gateway"),
     "src/aideator": ("aideator_gateway",),
 }
 

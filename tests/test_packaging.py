@@ -17,6 +17,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 UV = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIREMENTS = re.findall(
+    r"^\S+==", (ROOT / "src/aideator/requirements.txt").read_text(), re.MULTILINE
+)
 
 
 def run(*command: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -54,6 +57,9 @@ def imported(package: Path) -> dict[str, Path]:
     ("package", "requirements"),
     [
         ("src/aideator", declared(PROJECT["dependencies"])),
+        # What its container installs, and nothing else, is there for the agent.
+        ("src/aideator/agent", declared(REQUIREMENTS)),
+        ("src/aideator/protocol", declared(REQUIREMENTS)),
         (
             "gateway/aideator_gateway",
             declared(PROJECT["dependencies"], PROJECT["optional-dependencies"]["gateway"]),

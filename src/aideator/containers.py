@@ -47,8 +47,8 @@ else echo "has no git, and no apt-get, apk or dnf to install it with" >&2; exit 
 fi
 """
 
-# The hashes are those of the lock file. Bytecode is made here, once: importing the SDK
-# without it takes two seconds, on every start of every agent.
+# The hashes are those of the lock file. Bytecode is made here, once: without it, every start
+# of every agent compiles its packages anew.
 _INSTALL = f"""
 export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 python3 -m pip install --quiet --require-hashes --no-deps --no-compile \\

@@ -60,7 +60,7 @@ def stop_all(directory: Path, moments: Iterable[float], at_once: int) -> None:
 
 
 def test_told_to_stop_at_any_moment_it_ends_properly(tmp_path: Path) -> None:
-    # Closest where it starts, which is a second or two of imports.
+    # Closest where it starts, which is imports above all.
     stop_all(tmp_path, [3 * (n / 20) ** 1.7 for n in range(20)], at_once=4)
 
 
@@ -77,7 +77,7 @@ import sys, time
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "anthropic":
+        if name == "httpx2":
             try:
                 print("waiting", file=sys.stderr, flush=True)
                 time.sleep(30)

@@ -35,8 +35,7 @@ def main() -> int:
     emitter.status("starting", "The agent starts.")
     stop = Stop(lambda: _leave(report))
     stop.listen(stdin=arguments.watch_stdin)
-    # Imports make objects by the hundred thousand, and no garbage: to look for it among
-    # them costs a fifth of the second or two that this takes.
+    # Imports make objects by the ten thousand, and no garbage that is worth looking for.
     gc.disable()
     from aideator.agent.start import start  # noqa: PLC0415
 
@@ -58,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _taken(environment: MutableMapping[str, str]) -> dict[str, str]:
-    """Take the SDK's settings out of the environment and return the secrets among them.
+    """Take Anthropic's variables out of the environment and return the secrets among them.
 
     No child of this program sees the key, and nothing but the task can say where it is sent.
     """
@@ -76,7 +75,7 @@ def _leave(report: Report) -> None:
 
 if __name__ == "__main__":
     exit_code = main()
-    # All is handed over. What would follow is up to a second of taking modules apart, for
-    # which a harness would have to wait.
+    # All is handed over. What would follow is taking modules apart, for which a harness
+    # would have to wait.
     sys.stderr.flush()
     os._exit(exit_code)

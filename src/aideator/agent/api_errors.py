@@ -1,6 +1,7 @@
 """What an error of the model's server means, and whether to try again."""
 
 import email.utils
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -74,14 +75,14 @@ class ModelFailure(Exception):  # noqa: N818  # Data about a request, raised to 
         """Whether the same request may succeed in a while."""
 
 
-def from_response(status: int, headers: Mapping[str, str], body: object) -> ModelFailure:
-    """Return what an HTTP error response means."""
-    kind, message = _told(body)
+def from_response(status: int, headers: Mapping[str, str], text: str) -> ModelFailure:
+    """Return what an HTTP error response means, whose body is ``text`` or begins with it."""
+    kind, message = _error_of(_parsed(text.strip()))
     if 300 <= status < 400:
         # Following it could send the key to another host.
         where = headers.get("location", "another address")
-        text = f"The model's server redirects to {where}; set the base URL to that."
-        return ModelFailure(ErrorCode.CONNECTION_FAILED, text, final=True)
+        advice = f"The model's server redirects to {where}; set the base URL to that."
+        return ModelFailure(ErrorCode.CONNECTION_FAILED, advice, final=True)
     message = message or f"The model's server answered with HTTP status {status}."
     code = _STATUSES.get(status)
     if code is None:
@@ -100,10 +101,17 @@ def from_response(status: int, headers: Mapping[str, str], body: object) -> Mode
 
 def from_stream(body: object) -> ModelFailure:
     """Return what an ``error`` event inside a stream means."""
-    kind, message = _told(body)
+    kind, message = _error_of(body)
     code = _TYPES.get(kind, ErrorCode.API_ERROR)
     message = message or "The model's server reported an error inside the response."
     return ModelFailure(_credit(code, kind, message), message)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _credit(code: ErrorCode, kind: str, message: str) -> ErrorCode:
@@ -112,7 +120,7 @@ def _credit(code: ErrorCode, kind: str, message: str) -> ErrorCode:
     return code
 
 
-def _told(body: object) -> tuple[str, str]:
+def _error_of(body: object) -> tuple[str, str]:
     error: Any = body.get("error") if isinstance(body, Mapping) else None
     if not isinstance(error, Mapping):
         return "", str(body)[:_MAX_MESSAGE] if isinstance(body, str) else ""

@@ -14,11 +14,12 @@ from typing import Any
 
 from aideator.agent import capabilities
 from aideator.agent.budget import Budget
+from aideator.agent.client import Client, check_access
 from aideator.agent.emitter import Emitter
 from aideator.agent.endings import Cancelled, Completed, Ending, Failed
 from aideator.agent.git import Git, GitError
 from aideator.agent.loop import Loop
-from aideator.agent.model import Model, check_access, connect
+from aideator.agent.model import Model
 from aideator.agent.patch import Patch, Patcher
 from aideator.agent.report import Report
 from aideator.agent.stop import Stop, nothing
@@ -41,7 +42,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
-class Place:
+class Surroundings:
     """Where an attempt works, and as whom."""
 
     workspace: Path
@@ -49,6 +50,8 @@ class Place:
     api_key: str | None = field(repr=False)
     auth_token: str | None = field(repr=False)
     secrets: Secrets = field(repr=False)
+    model_socket: Path | None
+    """Unix socket on which the model's server listens, in place of the task's address."""
     headers: dict[str, str]
 
 
@@ -58,14 +61,14 @@ class Attempt:
     def __init__(
         self,
         task: Task,
-        place: Place,
+        surroundings: Surroundings,
         emitter: Emitter,
         timing: Timing,
         report: Report,
         stop: Stop,
     ) -> None:
         self._task = task
-        self._place = place
+        self._surroundings = surroundings
         self._emitter = emitter
         self._timing = timing
         self._report = report
@@ -90,12 +93,12 @@ class Attempt:
                 patch = await self._patch()
             except GitError as error:
                 text = f"The patch could not be taken: {error}"
-                self._tell("notice", text)
-                self._tell_left_out(self._workspace.written if self._workspace else ())
+                self._emit_status("notice", text)
+                self._emit_left_out(self._workspace.written if self._workspace else ())
                 if isinstance(ending, Completed):
                     ending = Failed(ErrorCode.SANDBOX_FAILED, text)
             if patch is not None and patch.holds_secret:
-                self._tell("notice", _WITHHELD)
+                self._emit_status("notice", _WITHHELD)
                 if isinstance(ending, Completed):
                     ending = Failed(ErrorCode.SECRET_IN_PATCH, _WITHHELD)
         self._end(ending, patch)
@@ -119,7 +122,7 @@ class Attempt:
             return self._crashed(error)
         except MemoryError:
             return Failed(ErrorCode.SANDBOX_FAILED, "The agent reached its memory limit.")
-        except Exception as error:  # noqa: BLE001  # Errors are data: a bug is told, too.
+        except Exception as error:  # noqa: BLE001  # Errors are data: a bug is reported, too.
             return self._crashed(error)
         raise AssertionError("the loop ends by raising")
 
@@ -132,23 +135,26 @@ class Attempt:
         task, condition = self._task, self._task.condition
         name = condition.model or DEFAULT_MODEL
         settings = capabilities.settings(name, condition)
-        check_access(task.base_url, self._place.api_key, self._place.auth_token)
+        around = self._surroundings
+        check_access(task.base_url, around.model_socket, around.api_key, around.auth_token)
         if shutil.which("git") is None:
             raise Failed(ErrorCode.GIT_MISSING, "There is no git in the sandbox.")
-        workspace = self._workspace = Workspace(self._place.workspace)
-        git = Git(self._place.git_dir, workspace.root, scratch)
-        self._patcher = Patcher(git, MAX_PATCH_BYTES, self._place.secrets)
+        workspace = self._workspace = Workspace(around.workspace)
+        git = Git(around.git_dir, workspace.root, scratch)
+        self._patcher = Patcher(git, MAX_PATCH_BYTES, around.secrets)
         # The model takes a second to answer, and a large tree as long to be read.
         ready = asyncio.create_task(self._read(self._patcher, workspace))
         tools = Tools(git, workspace, task.editor_tool, ready)
         try:
-            async with connect(
-                api_key=self._place.api_key,
-                auth_token=self._place.auth_token,
+            client = Client(
+                api_key=around.api_key,
+                auth_token=around.auth_token,
                 base_url=task.base_url,
-                headers=self._place.headers,
+                socket=around.model_socket,
+                headers=around.headers,
                 timing=self._timing,
-            ) as client:
+            )
+            async with contextlib.aclosing(client):
                 model = Model(
                     client,
                     name,
@@ -177,16 +183,16 @@ class Attempt:
         patch = await self._patcher.finish(self._workspace.written)
         if self._patcher.unreadable:
             text = f"Not everything could be read for the patch: {self._patcher.unreadable}"
-            self._tell("notice", text)
-        self._tell_left_out(patch.left_out)
+            self._emit_status("notice", text)
+        self._emit_left_out(patch.left_out)
         return patch
 
-    def _tell_left_out(self, paths: Iterable[str]) -> None:
+    def _emit_left_out(self, paths: Iterable[str]) -> None:
         for group in _groups(sorted(paths)):
             text = f"Written, but not in the patch: {', '.join(group)}."
-            self._tell("left_out", text, paths=group)
+            self._emit_status("left_out", text, paths=group)
 
-    def _tell(self, state: str, message: str, **fields: object) -> None:
+    def _emit_status(self, state: str, message: str, **fields: object) -> None:
         with contextlib.suppress(OSError):
             self._emitter.status(state, message, **fields)
 

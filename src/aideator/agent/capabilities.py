@@ -49,7 +49,7 @@ _MODELS = {
 
 
 def settings(model: str, condition: Condition) -> dict[str, Any]:
-    """Return what the SDK is to be told about a model under a condition.
+    """Return the settings that are sent for a model under a condition.
 
     Raises
     ------
@@ -63,8 +63,7 @@ def settings(model: str, condition: Condition) -> dict[str, Any]:
     output = _UNKNOWN_MAX_OUTPUT if known is None else _KNOWN_MAX_OUTPUT
     result: dict[str, Any] = {}
     if condition.temperature is not None:
-        # The SDK no longer knows it, since today's models do not; others do.
-        result["extra_body"] = {"temperature": condition.temperature}
+        result["temperature"] = condition.temperature
     if condition.effort is not None:
         result["output_config"] = {"effort": condition.effort}
     if condition.thinking_tokens is not None:

@@ -33,7 +33,7 @@ class Loop:
         self._emitter = emitter
         self._messages: list[dict[str, Any]] = []
         self.summary = ""
-        """The model's last words so far."""
+        """The last text of the model so far."""
 
     async def run(self, prompt: str) -> None:
         """Work on ``prompt`` until the attempt ends.
@@ -55,37 +55,37 @@ class Loop:
 
     async def _take(self, turn: int, message: Message) -> None:
         self.summary = message.text.strip() or self.summary
-        place = {"turn": turn, "try": message.number}
+        position = {"turn": turn, "try": message.number}
         if message.stop_reason == "refusal":
-            words = message.text.strip() or message.stop_details
-            raise Failed(ErrorCode.REFUSAL, words or "The model declined without saying why.")
+            reason = message.text.strip() or message.stop_details
+            raise Failed(ErrorCode.REFUSAL, reason or "The model declined without saying why.")
         if message.content:
             self._messages.append({"role": "assistant", "content": message.content})
         if message.stop_reason == "model_context_window_exceeded":
             for call in message.tool_calls:
-                self._result(place, call, "The context window is full.", is_error=True)
+                self._result(position, call, "The context window is full.", is_error=True)
             raise Completed(StopReason.CONTEXT_WINDOW)
         if message.tool_calls:
-            self._say([await self._run(place, call) for call in message.tool_calls])
+            self._say([await self._run(position, call) for call in message.tool_calls])
         elif message.stop_reason == "max_tokens":
             self._say([_text(_CUT_OFF if message.content else _NOTHING_SAID)])
         elif message.stop_reason != "pause_turn":
             raise Completed(StopReason.END_TURN)
 
-    async def _run(self, place: dict[str, int], call: ToolCall) -> dict[str, Any]:
+    async def _run(self, position: dict[str, int], call: ToolCall) -> dict[str, Any]:
         if call.problem:
-            return self._result(place, call, call.problem, is_error=True)
+            return self._result(position, call, call.problem, is_error=True)
         try:
-            return self._result(place, call, await self._tools.run(call.name, call.input))
+            return self._result(position, call, await self._tools.run(call.name, call.input))
         except ToolError as error:
-            return self._result(place, call, str(error), is_error=True)
+            return self._result(position, call, str(error), is_error=True)
 
     def _result(
-        self, place: dict[str, int], call: ToolCall, content: str, *, is_error: bool = False
+        self, position: dict[str, int], call: ToolCall, content: str, *, is_error: bool = False
     ) -> dict[str, Any]:
         self._emitter.emit(
             "tool_result",
-            **place,
+            **position,
             id=call.id,
             name=call.name,
             is_error=is_error,

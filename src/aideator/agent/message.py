@@ -13,8 +13,8 @@ MAX_MESSAGE_CHARS = 8 * 1024 * 1024
 
 _MAX_DEPTH = 20
 
-Heard = Callable[[str, dict[str, object]], None]
-"""Told of each piece as it arrives: an event's type and fields."""
+Emit = Callable[[str, dict[str, object]], None]
+"""Takes each piece as it arrives: an event's type and fields."""
 
 
 class BrokenStreamError(Exception):
@@ -29,7 +29,7 @@ class ToolCall:
     name: str
     input: dict[str, Any]
     problem: str = ""
-    """Why it must not be done, in words for the model; empty if it may."""
+    """Why it must not be done, as text for the model; empty if it may."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class MessageBuilder:
 
     Parameters
     ----------
-    heard
+    emit
         Called with every piece of text and thinking, every whole tool call, and a notice of
         what is not known.
     """
 
-    def __init__(self, heard: Heard) -> None:
-        self._heard = heard
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
         self._blocks: dict[int, _Block] = {}
         self._usage: dict[str, int] = {}
         self._size = 0
@@ -154,7 +154,7 @@ class MessageBuilder:
         if kind not in _KNOWN_BLOCKS:
             self._note(f"Ignored a block of the unknown type {kind!r}.")
         elif kind in ("text", "thinking") and (first := start.get(kind)):
-            self._heard(kind, {"text": first})
+            self._emit(kind, {"text": first})
         self._grown(block, 0)
 
     def _grow(self, block: _Block, delta: Mapping[str, Any]) -> None:
@@ -166,7 +166,7 @@ class MessageBuilder:
             block.parts.append(piece)
             self._grown(block, len(piece))
             if piece and kind != "input_json_delta":
-                self._heard(block.kind, {"text": piece})
+                self._emit(block.kind, {"text": piece})
         elif block.kind in _KNOWN_BLOCKS:
             self._note(f"Ignored a delta of the unknown type {kind!r}.")
 
@@ -185,7 +185,7 @@ class MessageBuilder:
             number = sum(b.kind == "tool_use" and b.done for b in self._blocks.values()) - 1
             call = _call(block, number=number, cut=False)
             shown = "".join(block.parts) if call.problem else call.input
-            self._heard("tool_call", {"id": call.id, "name": call.name, "input": shown})
+            self._emit("tool_call", {"id": call.id, "name": call.name, "input": shown})
 
     def _count(self, usage: Mapping[str, Any] | None) -> None:
         # Counts are cumulative; a later one replaces an earlier one.
@@ -196,7 +196,7 @@ class MessageBuilder:
     def _note(self, text: str) -> None:
         if text not in self._noted:
             self._noted.add(text)
-            self._heard("status", {"state": "notice", "message": text})
+            self._emit("status", {"state": "notice", "message": text})
 
 
 def _sent_back(block: _Block) -> dict[str, Any] | None:

@@ -5,10 +5,11 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import ValidationError
 
-from aideator.agent.attempt import Attempt, Place
+from aideator.agent.attempt import Attempt, Surroundings
 from aideator.agent.emitter import Emitter
 from aideator.agent.report import Report
 from aideator.agent.sandbox import limit_resources
@@ -38,7 +39,7 @@ def start(
     report
         Takes the patch and the ending.
     stop
-        Tells the attempt to stop.
+        Makes the attempt stop, when asked to.
     """
     # It warns of children that it reaped itself, when git is stopped just as it starts.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
@@ -50,7 +51,7 @@ def start(
         report.failed(ErrorCode.INVALID_REQUEST.value, _explained(error))
         return
     # Not closed: that would wait for threads, of which one may still be looking up the
-    # server's name long after the attempt was told to stop. The program ends here.
+    # server's name long after the attempt was asked to stop. The program ends here.
     asyncio.Runner().run(attempt.run())
 
 
@@ -73,12 +74,14 @@ def prepare(
     """
     hidden = Secrets(secrets.values())
     emitter.hide = hidden.hidden_in
-    place = Place(
+    socket = environment.get("AIDEATOR_MODEL_SOCKET")
+    surroundings = Surroundings(
         workspace=arguments.workspace,
         git_dir=arguments.git_dir.resolve(),
         api_key=secrets.get("ANTHROPIC_API_KEY"),
         auth_token=secrets.get("ANTHROPIC_AUTH_TOKEN"),
         secrets=hidden,
+        model_socket=Path(socket) if socket else None,
         headers={
             "x-aideator-run": environment.get("AIDEATOR_RUN_ID", ""),
             "x-aideator-variation": environment.get("AIDEATOR_VARIATION_ID", ""),
@@ -86,7 +89,7 @@ def prepare(
     )
     timing = Timing.from_environment(environment)
     task = Task.model_validate_json(arguments.task.read_bytes())
-    return Attempt(task, place, emitter, timing, report, stop)
+    return Attempt(task, surroundings, emitter, timing, report, stop)
 
 
 def _explained(error: OSError | ValueError) -> str:

@@ -13,6 +13,10 @@ class Timing:
     """No byte at all, before the response or inside it."""
     silence: float = 300.0
     """Nothing but keep-alive pings."""
+    drain: float = 0.1
+    """For a response to end that is whole already."""
+    idle: float = 2.0
+    """A connection is used again within it; servers close theirs after 5 and more."""
     retry: float = 1.0
     """Wait before the first repeat where the server names none; doubled for each further one."""
     longest_retry: float = 60.0
