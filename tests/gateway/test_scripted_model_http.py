@@ -1,6 +1,8 @@
 """The scripted model as an HTTP server, apart from what it plays."""
 
 import asyncio
+import contextlib
+import gc
 import json
 import signal
 import socket
@@ -169,6 +171,19 @@ def test_a_player_that_fails_is_an_error_its_client_sees() -> None:
         answer = post(model)
     assert answer.status_code == 500
     assert "lost my place at 1" in answer.json()["error"]["message"]
+
+
+def test_closing_closes_what_was_connected_just_before() -> None:
+    for _ in range(50):
+        with ScriptedModel(Script(default=[[Text("a")]])) as model:
+            port = int(model.base_url.rpartition(":")[2])
+            client = socket.create_connection(("127.0.0.1", port))
+        with client:
+            client.settimeout(5)
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+    # What was left open warns when it is collected, and a warning fails a test.
+    gc.collect()
 
 
 def test_closing_ends_replies_in_the_middle() -> None:
