@@ -7,7 +7,6 @@ import pytest
 
 from aideator.agent.budget import Budget
 from aideator.agent.endings import Completed
-from aideator.agent.prices import Prices
 from aideator.protocol import (
     UNPRICED_MAX_TOKENS,
     Limits,
@@ -16,6 +15,7 @@ from aideator.protocol import (
     Usage,
     UsageEvent,
 )
+from aideator.protocol.prices import Prices
 from aideator_gateway.scripted_model import script
 from aideator_gateway.scripted_model.script import Model, Text, ToolUse, Wait
 from tests.agent.conftest import Play

@@ -16,10 +16,10 @@ from aideator.agent.client import Client
 from aideator.agent.emitter import Emitter
 from aideator.agent.endings import Failed
 from aideator.agent.message import BrokenStreamError, Message, MessageBuilder
-from aideator.agent.prices import Prices
 from aideator.agent.sse import ServerSentEvent, SseDecoder
 from aideator.agent.timing import Timing
 from aideator.protocol.errors import ErrorCode
+from aideator.protocol.prices import Prices
 
 _EPHEMERAL = {"type": "ephemeral"}
 

@@ -2,25 +2,30 @@
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from aideator.protocol.events import Usage
 
 _TABLE = Path(__file__).with_name("prices.json")
 _DATE = re.compile(r"-\d{8}$")
 
+Dollars = Annotated[float, Field(ge=0)]
 
-@dataclass(frozen=True)
-class Price:
+
+class Price(BaseModel):
     """US dollars per million tokens."""
 
-    input: float
-    output: float
-    cache_write: float
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    input: Dollars
+    output: Dollars
+    cache_write: Dollars
     """For the five minutes that this program asks for."""
-    cache_read: float
+    cache_read: Dollars
 
     def of(self, usage: Usage) -> float:
         """Return the cost of ``usage`` in US dollars."""
@@ -33,9 +38,16 @@ class Price:
 
 
 class Prices:
-    """The table in ``prices.json``."""
+    """The table in ``prices.json``.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    own
+        Prices by model that go before the table.
+    """
+
+    def __init__(self, own: Mapping[str, Price] | None = None) -> None:
+        self._own = own or {}
         self._models: dict[str, Any] = json.loads(_TABLE.read_text(encoding="utf-8"))["models"]
 
     def cost(self, model: str, usage: Usage) -> float | None:
@@ -48,6 +60,8 @@ class Prices:
         usage
             Tokens of this response alone: some prices depend on the prompt's length.
         """
+        if own := self._own.get(model):
+            return own.of(usage)
         entry = self._models.get(model) or self._models.get(_DATE.sub("", model))
         if entry is None:
             return None
@@ -55,5 +69,5 @@ class Prices:
         for tier in entry:
             longest = tier["prompt_up_to"]
             if longest is None or prompt <= longest:
-                return Price(**{name: tier[name] for name in Price.__dataclass_fields__}).of(usage)
+                return Price(**{name: tier[name] for name in Price.model_fields}).of(usage)
         return None
