@@ -13,8 +13,22 @@ MODULE_FILES = ("main", "run", "variation", "containers")
 
 FORBIDDEN = {
     # part: what it must not import
-    "src/aideator/protocol": ("aideator.agent", "dagger", "anthropic", "aideator_gateway"),
-    "src/aideator/agent": ("dagger", "anthropic", "aideator_gateway"),
+    "src/aideator/protocol": (
+        "aideator.agent",
+        "aideator.broker",
+        "dagger",
+        "anthropic",
+        "aideator_gateway",
+    ),
+    "src/aideator/agent": (
+        "aideator.broker",
+        # Of the protocol, what takes a package that is not in sandboxes.
+        "aideator.protocol.tokens",
+        "dagger",
+        "anthropic",
+        "aideator_gateway",
+    ),
+    "src/aideator/broker": ("aideator.agent", "dagger", "aideator_gateway"),
     "src/aideator": ("aideator_gateway",),
 }
 
@@ -67,10 +81,15 @@ def test_imports_point_one_way(part: str, forbidden: tuple[str, ...]) -> None:
     assert offenders(sorted((ROOT / part).rglob("*.py")), forbidden) == []
 
 
-def test_the_module_ships_the_agent_and_never_imports_it() -> None:
+def test_the_module_ships_agent_and_broker_and_never_imports_them() -> None:
     files = [f for f in (ROOT / "src/aideator").glob("*.py") if f.name != "__init__.py"]
     if files:
-        assert offenders(files, ("aideator.agent", "anthropic")) == []
+        assert offenders(files, ("aideator.agent", "aideator.broker", "anthropic")) == []
+
+
+def test_nothing_of_the_gateway_imports_the_broker() -> None:
+    # It is a program of its own; the protocol says how to speak to it.
+    assert offenders(sorted(GATEWAY.rglob("*.py")), ("aideator.broker",)) == []
 
 
 def test_only_the_dagger_backend_knows_dagger() -> None:
@@ -111,3 +130,11 @@ def test_a_command_does_not_import_the_server() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_the_protocol_costs_agents_no_package_for_tokens() -> None:
+    program = "import sys, aideator.protocol, aideator.protocol.prices; print('jwt' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"

@@ -56,10 +56,14 @@ def imported(package: Path) -> dict[str, Path]:
 @pytest.mark.parametrize(
     ("package", "requirements"),
     [
-        ("src/aideator", declared(PROJECT["dependencies"])),
+        (
+            "src/aideator",
+            declared(PROJECT["dependencies"], PROJECT["optional-dependencies"]["broker"]),
+        ),
         # What its container installs, and nothing else, is there for the agent.
         ("src/aideator/agent", declared(REQUIREMENTS)),
-        ("src/aideator/protocol", declared(REQUIREMENTS)),
+        # Only tokens take PyJWT, and the agent makes and reads none.
+        ("src/aideator/protocol", declared(REQUIREMENTS, ["pyjwt"])),
         (
             "gateway/aideator_gateway",
             declared(PROJECT["dependencies"], PROJECT["optional-dependencies"]["gateway"]),
@@ -125,13 +129,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_a_base_install_imports_the_module_and_the_agent(base: Path) -> None:
     program = (
         "import importlib.util, pkgutil\n"
-        "import aideator, aideator.protocol, aideator.agent, dagger, anthropic\n"
+        "import aideator, aideator.protocol, aideator.agent, dagger\n"
         "assert 'smallest' in aideator.protocol.Styles().names(), 'styles are not installed'\n"
         "for package in (aideator.protocol, aideator.agent):\n"
         "    for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
         "        if not found.name.endswith('__main__'):\n"
         "            importlib.import_module(found.name)\n"
-        "for name in ('starlette', 'sqlmodel', 'uvicorn'):\n"
+        "for name in ('anthropic', 'starlette', 'sqlmodel', 'uvicorn'):\n"
         "    assert importlib.util.find_spec(name) is None, name\n"
     )
     done = run(base / "python", "-I", "-c", program)
