@@ -216,6 +216,18 @@ def test_an_agent_that_leaves_before_there_is_an_answer(
     assert wait_for(raw.left) < 1
 
 
+def test_an_agent_that_does_not_read_is_not_waited_for_for_ever(
+    broker: RunningBroker, raw: RawServer, run: str
+) -> None:
+    raw.left.clear()
+    raw.pieces = [HEAD, *[chunk(b"x" * 1_000_000)] * 200]
+    with broker.http.stream(
+        "POST", "/v1/messages", **broker.sent(token(run, provider="raw"))
+    ) as answer:
+        assert answer.status_code == 200
+        assert 4 < wait_for(raw.left) < 20
+
+
 def test_an_attempt_that_is_revoked_breaks_off(
     broker: RunningBroker, raw: RawServer, run: str
 ) -> None:

@@ -78,6 +78,9 @@ OTHER = "another-secret-that-nobody-knows-0123456789"
         (lambda run: forged(own(run), run=run, more=1), "token_invalid"),
         (lambda run: forged(own(run), run=run, exp=time.time() + MAX_TOKEN_SECONDS + 60),
          "token_invalid"),
+        (lambda run: forged(own(run), run=run, exp=float("inf")), "token_invalid"),
+        (lambda run: forged(own(run), run=run, exp=float("nan")), "token_invalid"),
+        (lambda _: f"{'W1tb' * 1500}.e30.e30", "token_invalid"),
         (lambda run: forged(own(run), run=run, exp=time.time() - 1), "token_expired"),
     ],
 )  # fmt: skip

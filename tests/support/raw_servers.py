@@ -50,7 +50,11 @@ class RawServer:
             self.requests.append(_request(connection))
             for piece in self.pieces:
                 if isinstance(piece, bytes):
-                    connection.sendall(piece)
+                    try:
+                        connection.sendall(piece)
+                    except OSError:
+                        self.left.set()
+                        return
                     continue
                 connection.settimeout(piece)
                 with suppress(TimeoutError):

@@ -22,7 +22,7 @@ from aideator.protocol.tokens import BadTokenError, Grant, verified
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_HOLD_SECONDS = 5.0
+_LONGEST_HOLD_SECONDS = 1.0
 _PASSED_UP = ("anthropic-version", "anthropic-beta")
 
 Headers = Mapping[bytes, bytes]

@@ -26,6 +26,8 @@ _REMEMBERED_SECONDS = 60.0
 _MOST_SUCCESSES = 48
 _BUSY_SECONDS = 1.0
 _SHORTEST_SECONDS = 0.02
+_FIRST_GUESS_SECONDS = 0.2
+"""From a request to its status, until some have been seen."""
 _LIMITS = ("requests", "tokens", "input-tokens", "output-tokens")
 
 
@@ -47,7 +49,6 @@ class Pass:
     generation: int
     pending: bool = True
     """Whether its status is not known yet."""
-    ended: bool = False
 
 
 @dataclass
@@ -101,7 +102,7 @@ class Gate:
         self._under_way: set[Pass] = set()
         self._runs: dict[str, _Run] = {}
         self._numbers = 0
-        self._usual_seconds = pacing.stagger_seconds
+        self._usual_seconds = _FIRST_GUESS_SECONDS
 
     def ask(self, who: Of) -> Pass | Wait:
         """Ask to send a request now; a ``Pass`` must be ended by ``ended``."""
@@ -126,8 +127,7 @@ class Gate:
         """
         now = self._clock()
         passed.pending = False
-        refused = status == 529 or status == 429  # noqa: PLR1714 - these two, not a set of them
-        if not refused:
+        if status not in (429, 529):
             self._usual_seconds += (now - passed.sent - self._usual_seconds) / 4
             # A fault of the server says nothing about limits.
             if status < 500:
@@ -161,7 +161,6 @@ class Gate:
     def ended(self, passed: Pass) -> None:
         """Note that a request is over, however it ended."""
         passed.pending = False
-        passed.ended = True
         self._under_way.discard(passed)
 
     def forget(self, who: Of) -> None:

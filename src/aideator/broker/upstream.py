@@ -73,7 +73,9 @@ def usable(accesses: Mapping[str, Access]) -> dict[str, Access]:
     found = {}
     for name, access in accesses.items():
         kind = access.provider.kind
-        missing = not access.problem and not _installed(_EXTRAS.get(kind))
+        # A ready access token needs nobody to fetch one.
+        needed = None if access.auth_token else _EXTRAS.get(kind)
+        missing = not access.problem and not _installed(needed)
         problem = f"it needs more packages: pip install 'aideator[{kind}]'"
         found[name] = replace(access, problem=problem) if missing else access
     return found

@@ -95,8 +95,9 @@ def verified(signing_secret: str, token: str) -> Grant:
         grant = Grant.model_validate(claims)
     except jwt.ExpiredSignatureError:
         raise BadTokenError("token_expired") from None
-    except (jwt.PyJWTError, ValidationError, ValueError):
-        # Other kinds of ValueError: a run's name with half a surrogate in it, for one.
+    except (jwt.PyJWTError, ValidationError, ValueError, OverflowError, RecursionError):
+        # PyJWT lets through what JSON allows: half a surrogate, a time without end, brackets
+        # in brackets.
         raise BadTokenError("token_invalid") from None
     if grant.run != run or grant.expires > time.time() + MAX_TOKEN_SECONDS:
         raise BadTokenError("token_invalid")
