@@ -188,6 +188,41 @@ def test_runs_take_turns_and_inside_a_run_the_oldest_goes_first() -> None:
     assert order == [("a", 1), ("b", 1), ("a", 2), ("b", 2), ("a", 3)]
 
 
+def test_who_is_refused_again_keeps_its_turn() -> None:
+    world = World()
+    gate = opened(world)
+    one = passed(gate, of("a", 1))
+    gate.answered(one, of("a", 1), 429, {"retry-after": "1"})
+    gate.ended(one)
+    waits(gate, of("a", 2))
+    world.time = 1.1
+    again = passed(gate, of("a", 1))
+    gate.answered(again, of("a", 1), 429, {"retry-after": "1"})
+    gate.ended(again)
+    world.time = 2.2
+    waits(gate, of("a", 2))
+    passed(gate, of("a", 1))
+
+
+@pytest.mark.parametrize(("between", "needed"), [(5, 6), (90, 3)])
+def test_refusals_soon_after_each_other_make_it_more_careful(between: float, needed: int) -> None:
+    world = World()
+    gate = opened(world)
+    for _ in range(2):
+        one = passed(gate, of("a", 1))
+        gate.answered(one, of("a", 1), 429, {"retry-after": "1"})
+        gate.ended(one)
+        world.time += between
+    for n in range(needed):
+        one = passed(gate, of("a", 1))
+        waits(gate, of("b", n))
+        gate.forget(of("b", n))
+        gate.answered(one, of("a", 1), 200, {})
+        gate.ended(one)
+    passed(gate, of("d", 1))
+    passed(gate, of("d", 2))
+
+
 def test_who_does_not_come_back_holds_up_nobody_for_long() -> None:
     world = World()
     gate = opened(world)
