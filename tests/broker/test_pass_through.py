@@ -8,7 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from aideator_gateway.scripted_model.script import HttpError, Text, ToolUse, Usage
+from aideator_gateway.scripted_model.script import HttpError, Text, TokenCounts, ToolUse
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.broker.conftest import RepliesByRun
 from tests.support.brokers import KEY, MODEL, RunningBroker, request, token
@@ -49,8 +49,8 @@ def test_a_stream_comes_out_byte_for_byte_wherever_it_was_cut(
     answer = broker.post(token(run, provider="raw"))
     assert answer.status_code == 200
     assert answer.content == EVENTS
-    spent = next(line["spent"] for line in reversed(broker.lines) if "spent" in line)
-    assert (spent["run"], spent["input_tokens"], spent["output_tokens"]) == (run, 7, 9)
+    spent = broker.line("spent", run=run)["spent"]
+    assert (spent["input_tokens"], spent["output_tokens"]) == (7, 9)
 
 
 def test_every_event_comes_out_at_once(broker: RunningBroker, raw: RawServer, run: str) -> None:
@@ -67,14 +67,13 @@ def test_every_event_comes_out_at_once(broker: RunningBroker, raw: RawServer, ru
 def test_a_whole_message_comes_out_and_is_counted(
     broker: RunningBroker, replies: RepliesByRun, run: str
 ) -> None:
-    replies.set(run, [[ToolUse("list", {"path": "ü"}), Usage(1_000_000, 100_000)]])
+    replies.set(run, [[ToolUse("list", {"path": "ü"}), TokenCounts(1_000_000, 100_000)]])
     answer = broker.post(token(run), request(stream=False))
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["content"][0]["input"] == {"path": "ü"}
     assert answer.headers["request-id"] == "req_scripted"
     broker.say(revoke={"run": run, "variation": 1})
-    last = [line for line in broker.lines if "revoked" in line]
-    assert broker.line("revoked", len(last) + 1)["revoked"] == {
+    assert broker.line("revoked", run=run)["revoked"] == {
         "run": run, "variation": 1, "spent_usd": pytest.approx(3.0),
     }  # fmt: skip
 

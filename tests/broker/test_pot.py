@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from aideator.broker.pot import Pot
 from aideator.protocol.broker import Of
 from aideator.protocol.tokens import Grant
-from aideator_gateway.scripted_model.script import Model, Reply, Text, Usage
+from aideator_gateway.scripted_model.script import Model, Reply, Text, TokenCounts
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.brokers import RunningBroker, broker_for, configuration, token
 
-DOLLAR = Usage(500_000, 0)
+DOLLAR = TokenCounts(500_000, 0)
 """Of the model that tokens are for."""
 
 

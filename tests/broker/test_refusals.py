@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import importlib.util
 import json
 import socket
 import time
@@ -198,7 +199,14 @@ def test_a_body_without_a_length_is_bounded_too(broker: RunningBroker, run: str)
     [
         ("nobody", 404, "there is main"),
         ("keyless", 401, "AIDEATOR_TEST_NO_SUCH_KEY"),
-        ("cloud", 401, "pip install 'aideator[bedrock]'"),
+        pytest.param(
+            "cloud",
+            401,
+            "pip install 'aideator[bedrock]'",
+            marks=pytest.mark.skipif(
+                importlib.util.find_spec("boto3") is not None, reason="the extra is installed"
+            ),
+        ),
     ],
 )
 def test_a_provider_that_cannot_be_asked_fails_only_who_asks_it(
@@ -217,10 +225,7 @@ def test_an_attempt_that_has_ended_opens_nothing_and_its_siblings_go_on(
     replies.set(run, [[Text("One.")], [Text("Two.")]])
     assert broker.post(token(run)).status_code == 200
     broker.say(revoke={"run": run, "variation": 1})
-    deadline = time.monotonic() + 30
-    while not [line for line in broker.lines if line.get("revoked", {}).get("run") == run]:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    broker.line("revoked", run=run)
     answer = broker.post(token(run))
     assert (answer.status_code, answer.headers["aideator-refused"]) == (403, "token_revoked")
     assert broker.post(token(run, variation=2)).status_code == 200

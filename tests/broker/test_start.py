@@ -128,7 +128,8 @@ def test_where_it_cannot_listen(tmp_path: Path, flags: tuple[str, ...], says: st
         ({"provider": {"auth_token": {"value": KEY}}}, "api_key or auth_token, not both"),
         ({"provider": {"kind": "bedrock"}}, "needs a region"),
         ({"provider": {"api_key": f"{KEY}-as-text"}}, "providers.main.api_key"),
-        ({"more": KEY}, "more: "),
+        ({"more": KEY}, "more: This field is not known; known are signing_secret"),
+        ({"provider": {"key": KEY}}, "providers.main.key: This field is not known; known are kind"),
     ],
 )
 def test_a_configuration_that_is_not_valid(
@@ -164,9 +165,9 @@ def test_keys_come_from_files_and_the_environment_and_settings_from_neither(
             "ANTHROPIC_AUTH_TOKEN": "other",
             "ANTHROPIC_CUSTOM_HEADERS": "x-evil: 1",
         }
-        words = command("--port", "0", "--config", tmp_path / "config.json")
+        argv = command("--port", "0", "--config", tmp_path / "config.json")
         with subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**os.environ, **settings}
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env={**os.environ, **settings}
         ) as process:
             assert process.stdout
             port = json.loads(process.stdout.readline())["port"]

@@ -64,14 +64,16 @@ class RunningBroker:
         self.process.stdin.write(json.dumps(message).encode() + b"\n")
         self.process.stdin.flush()
 
-    def line(self, key: str, count: int = 1) -> dict[str, Any]:
-        """Wait for the n-th line of a kind."""
+    def line(self, key: str, count: int = 1, *, run: str | None = None) -> dict[str, Any]:
+        """Wait for the n-th line of a kind, or of those about a run."""
         with self._changed:
-            assert self._changed.wait_for(
-                lambda: len(self._of(key)) >= count or self.process.poll() is not None, SECONDS
+            self._changed.wait_for(
+                lambda: len(self._of(key, run)) >= count or self.process.poll() is not None,
+                SECONDS,
             )
-            assert len(self._of(key)) >= count, self.errors
-            return self._of(key)[count - 1]
+            found = self._of(key, run)
+            assert len(found) >= count, self.errors
+            return found[count - 1]
 
     def refused(self) -> dict[str, int]:
         """Return how many requests were refused, by cause."""
@@ -85,8 +87,9 @@ class RunningBroker:
         """What it wrote to standard error."""
         return self._errors.read_text()
 
-    def _of(self, key: str) -> list[dict[str, Any]]:
-        return [line for line in self.lines if key in line]
+    def _of(self, key: str, run: str | None = None) -> list[dict[str, Any]]:
+        lines = [line for line in self.lines if key in line]
+        return [line for line in lines if run is None or line[key]["run"] == run]
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -110,7 +113,7 @@ def configuration(base_url: str, **settings: Any) -> dict[str, Any]:
 
 
 def command(*flags: str | Path) -> list[str]:
-    """Return the words that start a broker."""
+    """Return the command line that starts a broker."""
     return [sys.executable, "-I", "-m", "aideator.broker", *map(str, flags)]
 
 
@@ -120,10 +123,10 @@ def broker_for(
 ) -> Iterator[RunningBroker]:
     """Start a broker that gets its configuration on standard input."""
     errors = directory / "broker-errors"
-    words = command("--port", "0", "--socket", directory / "broker.sock", *flags)
+    argv = command("--port", "0", "--socket", directory / "broker.sock", *flags)
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
             env={**os.environ, **environment},
         )  # fmt: skip
     try:

@@ -20,6 +20,7 @@ from aideator.broker.pipes import MAX_LINE_BYTES, listen_to_stdin, speaker
 from aideator.broker.server import CannotListenError, Server, listen_on_path, listen_on_port
 from aideator.broker.upstream import Upstream, load, usable
 from aideator.protocol.broker import BrokerConfig, Control
+from aideator.protocol.findings import findings
 
 logger = logging.getLogger(__name__)
 
@@ -36,8 +37,8 @@ def main() -> int:
         listeners = _listeners(arguments)
     except ValidationError as error:
         # Only where and why: what was given instead may be a key.
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        return _fail(f"The configuration is not valid: {wrong}")
+        wrong = " ".join(map(str, findings(error, BrokerConfig)))
+        return _fail(f"The configuration is not valid. {wrong}")
     except NoKeyError as error:
         return _fail(f"There is no signing secret: {error}")
     except (CannotListenError, OSError) as error:

@@ -183,7 +183,7 @@ class Broker:
                 raise Refused(502, error.cause, error.message) from error
             try:
                 if wait := gate.answered(passed, who, answer.status, answer.headers):
-                    raise _told(wait)
+                    raise _wait_answer(wait)
                 await self._pass_on(grant, provider, body, answer, exchange)
             finally:
                 await answer.close()
@@ -212,7 +212,7 @@ class Broker:
                 return passed
             held += passed.seconds
             if not passed.held or held > _LONGEST_HOLD_SECONDS:
-                raise _told(passed)
+                raise _wait_answer(passed)
             await asyncio.sleep(passed.seconds)
 
     def _check_money(self, grant: Grant) -> None:
@@ -334,7 +334,7 @@ def _headers_up(grant: Grant, headers: Headers) -> dict[str, str]:
     }
 
 
-def _told(wait: Wait) -> Refused:
+def _wait_answer(wait: Wait) -> Refused:
     headers = {"aideator-wait": wait.cause, "retry-after": f"{wait.seconds:.3f}"}
     text = f"Wait {wait.seconds:.1f} s ({wait.cause})."
     return Refused(429, f"wait_{wait.cause}", text, headers=headers)

@@ -201,9 +201,9 @@ class Gate:
         ahead = self._ahead(who)
         if now < self._closed_until:
             closed = self._closed_until - now
-            return self._told(closed + ahead * self._usual_seconds, self._cause)
+            return self._timed(closed + ahead * self._usual_seconds, self._cause)
         if len(self._under_way) + ahead >= self._most:
-            return self._told(_BUSY_SECONDS, "busy")
+            return self._timed(_BUSY_SECONDS, "busy")
         if not self._missing:
             return None
         pending = [p for p in self._under_way if p.pending]
@@ -211,7 +211,7 @@ class Gate:
             if not pending and not ahead:
                 return None
             turns = ahead + bool(pending)
-            return self._told(turns * max(self._usual_seconds, _SHORTEST_SECONDS), self._cause)
+            return self._timed(turns * max(self._usual_seconds, _SHORTEST_SECONDS), self._cause)
         stagger = self._pacing.stagger_seconds
         free = max((p.sent + stagger for p in pending), default=now)
         if free <= now and not ahead:
@@ -220,7 +220,7 @@ class Gate:
         # Nobody was refused anything: this is no wait to speak of.
         return Wait(min(seconds, _SHORTEST_SECONDS), "busy", held=True)
 
-    def _told(self, seconds: float, cause: Cause) -> Wait:
+    def _timed(self, seconds: float, cause: Cause) -> Wait:
         seconds = max(seconds, _SHORTEST_SECONDS)
         return Wait(seconds, cause, held=seconds <= self._pacing.hold_seconds)
 

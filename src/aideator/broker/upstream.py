@@ -177,8 +177,8 @@ class _SdkUpstream:
             return UpstreamError("upstream_silent", text)
         # Only errors of the network say more than their name: others may repeat what was sent.
         what = next((e for e in causes if isinstance(e, httpx2.TransportError)), error)
-        told = isinstance(what, httpx2.NetworkError | httpx2.TimeoutException)
-        detail = (str(what) if told else "") or type(what).__name__
+        speaks = isinstance(what, httpx2.NetworkError | httpx2.TimeoutException)
+        detail = (str(what) if speaks else "") or type(what).__name__
         text = f"The model's server at {self._where} could not be reached: {detail}."
         return UpstreamError("upstream_unreachable", text)
 

@@ -63,7 +63,8 @@ def _sentence(kind: str, text: str, path: Sequence[int | str], model: type[BaseM
 def _fields(model: type[BaseModel], path: Sequence[int | str]) -> Iterable[str]:
     """Return the fields of the object at a path inside a model."""
     for part in path:
-        if isinstance(part, str):
+        # Else it is an index, or the key of a mapping: what follows belongs to its values.
+        if part in model.model_fields:
             model = next(_models(model.model_fields[part].annotation))
     return model.model_fields
 
