@@ -1,16 +1,19 @@
 """How a broker starts and ends, and what it says when it cannot start."""
 
+import io
 import json
 import os
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from aideator.broker.__main__ import main
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.brokers import (
@@ -23,15 +26,20 @@ from tests.support.brokers import (
     token,
 )
 
+Refusal = Callable[..., str]
 
-def started(directory: Path, given: bytes, *flags: str) -> subprocess.CompletedProcess[str]:
-    """Return how a broker ended that cannot start."""
-    done = subprocess.run(
-        command(*flags), input=given, capture_output=True, timeout=60, check=False, cwd=directory
-    )
-    return subprocess.CompletedProcess(
-        done.args, done.returncode, done.stdout.decode(), done.stderr.decode()
-    )
+
+@pytest.fixture
+def refusal(capsys: pytest.CaptureFixture[str]) -> Refusal:
+    """Return a function that starts a broker that cannot start, and returns what it says."""
+
+    def start(given: bytes, *flags: str) -> str:
+        assert main(flags, io.BytesIO(given)) == 2
+        captured = capsys.readouterr()
+        assert (captured.out, captured.err.count("\n")) == ("", 1)
+        return captured.err
+
+    return start
 
 
 def test_it_listens_before_it_imports_the_sdk_and_requests_wait_for_that(tmp_path: Path) -> None:
@@ -82,13 +90,12 @@ def test_it_serves_on_a_unix_socket_for_its_user_alone(tmp_path: Path) -> None:
 
 
 def test_the_socket_of_a_broker_that_died_is_taken_over_and_a_living_ones_is_not(
-    tmp_path: Path,
+    tmp_path: Path, refusal: Refusal
 ) -> None:
     config = configuration("http://127.0.0.1:1")
     with broker_for(tmp_path, config) as broker:
-        second = started(tmp_path, json.dumps(config).encode(), "--socket", broker.ready["socket"])
-        assert (second.returncode, second.stdout) == (2, "")
-        assert "another program listens there" in second.stderr
+        says = refusal(json.dumps(config).encode(), "--socket", broker.ready["socket"])
+        assert "another program listens there" in says
         assert broker.http.get("/healthz").status_code == 200
     assert (tmp_path / "broker.sock").exists()
     with broker_for(tmp_path, config) as broker:
@@ -102,16 +109,18 @@ def test_the_socket_of_a_broker_that_died_is_taken_over_and_a_living_ones_is_not
         (("--socket", "x" * 120), "use one under 100"),
         (("--socket", "/no/such/directory/s"), "No such file or directory"),
         (("--socket", "file"), "there is a file that is no socket"),
-        (("--port", "99999"), "Cannot listen on 127.0.0.1, port 99999"),
+        (("--port", "99999"), "There is no port 99999"),
+        (("--host", "192.0.2.1", "--port", "0"), "Cannot listen on 192.0.2.1, port 0"),
         (("--port", "0", "--config", "missing.json"), "missing.json"),
     ],
 )
-def test_where_it_cannot_listen(tmp_path: Path, flags: tuple[str, ...], says: str) -> None:
+def test_where_it_cannot_listen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusal: Refusal,
+    flags: tuple[str, ...], says: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
-    given = json.dumps(configuration("http://127.0.0.1:1")).encode()
-    done = started(tmp_path, given, *flags)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert says in done.stderr
+    assert says in refusal(json.dumps(configuration("http://127.0.0.1:1")).encode(), *flags)
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -133,19 +142,22 @@ def test_where_it_cannot_listen(tmp_path: Path, flags: tuple[str, ...], says: st
     ],
 )
 def test_a_configuration_that_is_not_valid(
-    tmp_path: Path, changed: dict[str, Any], says: str
+    refusal: Refusal, changed: dict[str, Any], says: str
 ) -> None:
     given = json.dumps(configuration("http://127.0.0.1:1", **changed)).encode()
-    done = started(tmp_path, given, "--port", "0")
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert says in done.stderr
-    assert KEY not in done.stderr
+    answer = refusal(given, "--port", "0")
+    assert says in answer
+    assert KEY not in answer
 
 
-def test_no_configuration_at_all(tmp_path: Path) -> None:
+def test_no_configuration_at_all(refusal: Refusal) -> None:
     for given in (b"", b"\n", b"hello\n", b"[" * 100_000):
-        done = started(tmp_path, given, "--port", "0")
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "configuration is not valid" in refusal(given, "--port", "0")
+
+
+def test_a_process_that_cannot_start_ends_with_2() -> None:
+    done = subprocess.run(command(), input=b"{}\n", capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
 
 
 def test_keys_come_from_files_and_the_environment_and_settings_from_neither(

@@ -8,9 +8,9 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -25,14 +25,11 @@ from aideator.protocol.findings import findings
 logger = logging.getLogger(__name__)
 
 
-def main() -> int:
-    """Serve until told to stop; 2 if the broker cannot be started as it was asked to."""
-    arguments = _parser().parse_args()
-    logging.basicConfig(level=logging.INFO, format="broker: %(message)s")
-    for noisy in ("httpx2", "httpcore2", "anthropic", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+def main(argv: Sequence[str] | None = None, stdin: BinaryIO = sys.stdin.buffer) -> int:
+    """Serve until asked to stop; 2 if the broker cannot be started as it was asked to."""
+    arguments = _parser().parse_args(argv)
     try:
-        config = _config(arguments.config)
+        config = _config(arguments.config, stdin)
         secret = key_of(config.signing_secret)
         listeners = _listeners(arguments)
     except ValidationError as error:
@@ -43,6 +40,9 @@ def main() -> int:
         return _fail(f"There is no signing secret: {error}")
     except (CannotListenError, OSError) as error:
         return _fail(str(error))
+    logging.basicConfig(level=logging.INFO, format="broker: %(message)s")
+    for noisy in ("httpx2", "httpcore2", "anthropic", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         asyncio.run(_serve(config, secret, listeners, watch_stdin=arguments.watch_stdin))
     finally:
@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _config(file: Path | None) -> BrokerConfig:
-    data = file.read_bytes() if file else sys.stdin.buffer.readline(MAX_LINE_BYTES)
+def _config(file: Path | None, stdin: BinaryIO) -> BrokerConfig:
+    data = file.read_bytes() if file else stdin.readline(MAX_LINE_BYTES)
     return BrokerConfig.model_validate_json(data)
 
 

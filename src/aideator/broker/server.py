@@ -71,6 +71,8 @@ def listen_on_port(host: str, port: int) -> socket.socket:
     CannotListenError
         It cannot.
     """
+    if not 0 <= port <= 65_535:
+        raise CannotListenError(f"There is no port {port}: use one from 0, a free one, to 65535")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         found = socket.create_server((host, port), family=family, backlog=2048)
@@ -78,7 +80,7 @@ def listen_on_port(host: str, port: int) -> socket.socket:
         # and without it every small piece may wait 40 ms for the one before to be acknowledged.
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return found  # noqa: TRY300
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise CannotListenError(f"Cannot listen on {host}, port {port}: {error}") from error
 
 
