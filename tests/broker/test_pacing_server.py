@@ -108,3 +108,17 @@ def test_requests_at_once_are_limited_for_a_provider(tmp_path: Path) -> None:
     for first, third in zip(times, times[2:], strict=False):
         assert third - first > 0.4
     assert {cause for each in waits for cause, _ in each} == {"busy"}
+
+
+def test_a_short_wait_is_waited_in_the_broker(tmp_path: Path) -> None:
+    # Not answered within the 0.15 s for which the first requests are kept apart.
+    reply: Reply = [Wait(0.5), Text("Done.")]
+    with (
+        ScriptedModel(Script(default=[reply] * 2)) as model,
+        broker_for(tmp_path, configuration(model.base_url)) as broker,
+    ):
+        # The SDK's first request takes longer to be sent.
+        assert attempt(broker, token("run_0"), turns=1) == []
+        assert attempts(broker, 3, turns=1) == [[], [], []]
+    times = sorted(request.time for request in model.requests[1:])
+    assert times[-1] - times[0] > 0.2
