@@ -56,6 +56,13 @@ def waits(gate: Gate, who: Of) -> Wait:
     return found
 
 
+def refuse(gate: Gate, who: Of) -> None:
+    """Send a request that is refused for a second."""
+    one = passed(gate, who)
+    assert gate.answered(one, who, 429, {"retry-after": "1"})
+    gate.ended(one)
+
+
 def opened(world: World, most: int | None = None, **pacing: float) -> Gate:
     """Return a gate of a provider that has answered well."""
     gate = world.gate(most, **pacing)
@@ -168,9 +175,7 @@ def test_a_server_that_refuses_without_end_and_reason_is_shown_to_the_agent() ->
 def test_runs_take_turns_and_inside_a_run_the_oldest_goes_first() -> None:
     world = World()
     gate = opened(world, successes=10)
-    one = passed(gate, of("a", 1))
-    gate.answered(one, of("a", 1), 429, {"retry-after": "1"})
-    gate.ended(one)
+    refuse(gate, of("a", 1))
     waiting = [of("a", 1), of("a", 2), of("a", 3), of("b", 1), of("b", 2)]
     for who in waiting[1:]:
         world.time += 0.01
@@ -191,14 +196,10 @@ def test_runs_take_turns_and_inside_a_run_the_oldest_goes_first() -> None:
 def test_who_is_refused_again_keeps_its_turn() -> None:
     world = World()
     gate = opened(world)
-    one = passed(gate, of("a", 1))
-    gate.answered(one, of("a", 1), 429, {"retry-after": "1"})
-    gate.ended(one)
+    refuse(gate, of("a", 1))
     waits(gate, of("a", 2))
     world.time = 1.1
-    again = passed(gate, of("a", 1))
-    gate.answered(again, of("a", 1), 429, {"retry-after": "1"})
-    gate.ended(again)
+    refuse(gate, of("a", 1))
     world.time = 2.2
     waits(gate, of("a", 2))
     passed(gate, of("a", 1))
@@ -209,9 +210,7 @@ def test_refusals_soon_after_each_other_make_it_more_careful(between: float, nee
     world = World()
     gate = opened(world)
     for _ in range(2):
-        one = passed(gate, of("a", 1))
-        gate.answered(one, of("a", 1), 429, {"retry-after": "1"})
-        gate.ended(one)
+        refuse(gate, of("a", 1))
         world.time += between
     for n in range(needed):
         one = passed(gate, of("a", 1))
@@ -226,9 +225,7 @@ def test_refusals_soon_after_each_other_make_it_more_careful(between: float, nee
 def test_who_does_not_come_back_holds_up_nobody_for_long() -> None:
     world = World()
     gate = opened(world)
-    one = passed(gate, of("a"))
-    gate.answered(one, of("a"), 429, {"retry-after": "1"})
-    gate.ended(one)
+    refuse(gate, of("a"))
     waits(gate, of("b"))
     world.time = 1.5
     # The first one's turn it is, but it is gone.
@@ -240,9 +237,7 @@ def test_who_does_not_come_back_holds_up_nobody_for_long() -> None:
 def test_an_attempt_that_has_ended_holds_up_nobody() -> None:
     world = World()
     gate = opened(world)
-    one = passed(gate, of("a"))
-    gate.answered(one, of("a"), 429, {"retry-after": "1"})
-    gate.ended(one)
+    refuse(gate, of("a"))
     waits(gate, of("b"))
     gate.forget(of("a"))
     world.time = 1.1
@@ -264,9 +259,7 @@ def test_requests_at_once_are_limited_and_free_ones_go_to_who_waited() -> None:
 def test_a_request_that_came_to_nothing_does_not_keep_the_gate_shut() -> None:
     world = World()
     gate = opened(world)
-    one = passed(gate, of("a"))
-    gate.answered(one, of("a"), 429, {"retry-after": "1"})
-    gate.ended(one)
+    refuse(gate, of("a"))
     world.time = 1.1
     lost = passed(gate, of("a"))
     waits(gate, of("b"))
