@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from typing import Any
 
 import httpx
@@ -75,3 +76,10 @@ def test_a_second_signal_waits_for_nothing() -> None:
         return cancelled.is_set()
 
     assert asyncio.run(scenario())
+
+
+def test_small_pieces_are_sent_at_once() -> None:
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
