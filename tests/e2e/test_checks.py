@@ -1,6 +1,7 @@
 """A check of a run on the local backend: when it runs, on what, and where its result is seen."""
 
 import json
+import re
 import shutil
 import signal
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aideator_gateway.scripted_model.script import HttpError, Text, ToolUse
+from aideator_gateway.scripted_model.script import Hang, HttpError, Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.checks import DEMO, check_of, need_bubblewrap
 from tests.support.command import run
@@ -68,6 +69,53 @@ def test_a_result_can_be_picked_before_its_check_is_through_and_the_run_ends_aft
     assert wait_until_removed(gateway.data_dir) == []
 
 
+def test_readers_of_the_stream_get_each_check_behind_its_variation(
+    gateway: Gateway, shared_repository: Path
+) -> None:
+    run_id, tree = start_waiting(gateway, shared_repository)
+    seen: list[str] = []
+    for event in gateway.stream(run_id):
+        seen.append(event.event)
+        if event.event == "completion":
+            (tree / "go").touch()
+        if event.event == "check":
+            data = json.loads(event.data)
+            # Known at once, and not only when the run has ended.
+            check = check_of(gateway.run(run_id))
+            assert {**check, "variation_id": 1, "time": data["time"]} == data
+    assert seen[-3:] == ["completion", "check", "end"]
+    assert (check["status"], check["output"]) == ("passed", "begun\nwent on\n")
+    # What the gateway found out is not what the agent said.
+    lines = gateway.http.get(f"/runs/{run_id}/variations/1/transcript").text.splitlines()
+    assert [json.loads(line)["type"] for line in lines][-1] == "completed"
+
+
+def test_an_attempt_that_was_cancelled_has_a_check_that_was(
+    shared_repository: Path, tmp_path: Path
+) -> None:
+    script = Script({1: [[Text("Nothing to do.")]], 2: [[Text("Hm."), Hang()]]})
+    with (
+        ScriptedModel(script) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        need_bubblewrap(gateway)
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2, check="true")
+        names = []
+        for event in gateway.stream(run_id):
+            names.append(event.event)
+            if event.event == "check" and names.count("check") == 1:
+                gateway.http.post(f"/runs/{run_id}/cancel", json={})
+        run = gateway.run(run_id)
+    assert [v["status"] for v in run["variations"]] == ["completed", "cancelled"]
+    assert [v["check"]["status"] for v in run["variations"]] == ["passed", "cancelled"]
+    assert check_of(run, 2)["output"] == "There is no result: the run was cancelled."
+    assert names.count("check") == 2
+    assert names[-1] == "end"
+
+
 def test_each_result_is_checked_by_itself(shared_repository: Path, tmp_path: Path) -> None:
     edit = {"command": "create", "path": "made.txt", "file_text": "made\n"}
     tool = ToolUse("str_replace_based_edit_tool", edit)
@@ -115,6 +163,7 @@ def test_cancelling_stops_a_check_and_says_so(gateway: Gateway, shared_repositor
     assert run["status"] == "completed"
     check = check_of(run)
     assert (check["exit_code"], check["passed"]) == (None, False)
+    assert check["status"] == "cancelled"
     assert check["output"] == "begun\nIt was stopped: the run was cancelled."
     assert wait_until_gone(gateway.data_dir, 10) == []
 
@@ -129,6 +178,7 @@ def test_the_end_of_the_gateway_stops_a_check_and_says_so(
         found = again.run(run_id)
     assert found["variations"][0]["status"] == "completed"
     assert check_of(found)["output"] == "It was stopped: the gateway ended."
+    assert check_of(found)["status"] == "interrupted"
 
 
 def test_a_check_does_not_outlive_a_gateway_that_is_killed(
@@ -140,7 +190,8 @@ def test_a_check_does_not_outlive_a_gateway_that_is_killed(
     with serving(gateway.data_dir, *DEMO) as again:
         found = again.run(run_id)
         assert found["variations"][0]["status"] == "completed"
-        assert check_of(found) is None
+        assert check_of(found)["status"] == "interrupted"
+        assert check_of(found)["output"] == "There is no result: the gateway ended."
         assert wait_until_removed(gateway.data_dir) == []
 
 
@@ -150,7 +201,8 @@ def test_the_command_shows_what_the_check_said(repository: Path, tmp_path: Path)
     data = ("--data-dir", str(tmp_path / "data"))
     flags = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000", *data)
     done = run("run", ".", "x", "-n", "1", "--check", "exit 5", *flags, cwd=repository)
-    assert b"failed (5)" in done.stdout
+    assert re.search(rb"^\[1\] check: failed \(5\) \([0-9.]+ s\)$", done.stdout, re.MULTILINE)
+    assert re.search(rb"^1  completed .* failed \(5\) ", done.stdout, re.MULTILINE)
     assert b"failed (5)" in run("show", *data, cwd=repository).stdout
     shown = json.loads(run("show", "1", "--json", *data, cwd=repository).stdout)
     assert shown["check"]["exit_code"] == 5

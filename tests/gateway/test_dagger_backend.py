@@ -204,6 +204,19 @@ def test_cancelling_closes_the_query_and_keeps_what_was_said(
     wait(engine.cancelled.exists)
 
 
+def test_the_check_of_what_completed_before_a_cancel_is_said_to_be_cancelled(
+    gateway: Gateway, engine: Engine
+) -> None:
+    lines = {1: talk(1, 5), 2: talk(2, 5)[:-1]}
+    run_id = start(gateway, engine, lines, mode="hang", check="true")
+    wait(lambda: gateway.run(run_id)["variations"][0]["status"] == "completed")
+    gateway.http.post(f"/runs/{run_id}/cancel", json={})
+    run = gateway.run(run_id)
+    assert [v["status"] for v in run["variations"]] == ["completed", "cancelled"]
+    assert [v["check"]["status"] for v in run["variations"]] == ["cancelled"] * 2
+    assert [e.event for e in gateway.stream(run_id)][-3:] == ["check", "check", "end"]
+
+
 def test_an_engine_that_goes_away_fails_the_run_and_the_next_one_works(
     gateway: Gateway, engine: Engine
 ) -> None:
@@ -275,10 +288,14 @@ def test_what_a_run_asks_for_reaches_the_module(gateway: Gateway, engine: Engine
     sent = next(value for value in values if isinstance(value, list))
     assert json.loads(sent[0]) == {**conditions[0], "model": run["model"]}
     assert json.loads(sent[1]) == conditions[1]
-    assert [variation["check"] for variation in run["variations"]] == [
-        None,
-        {"command": "true", "exit_code": 3, "seconds": 1.5, "output": "no", "passed": False},
-    ]
+    first, second = (variation["check"] for variation in run["variations"])
+    assert first["status"] == "not_run"
+    assert second == {
+        "status": "failed", "command": "true", "exit_code": 3, "seconds": 1.5, "output": "no",
+        "passed": False,
+    }  # fmt: skip
+    checked = [json.loads(e.data) for e in gateway.stream(run_id) if e.event == "check"]
+    assert [(c["variation_id"], c["status"]) for c in checked] == [(2, "failed"), (1, "not_run")]
 
 
 @pytest.fixture

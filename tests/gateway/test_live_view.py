@@ -5,13 +5,13 @@ import io
 from rich.cells import cell_len
 from rich.console import Console
 
-from aideator.protocol import Condition, Status
+from aideator.protocol import Condition, Status, StopReason, Usage
 from aideator_gateway.command.terminal.columns import fits
 from aideator_gateway.command.terminal.focus import SETTLED_SECONDS, Focus
 from aideator_gateway.command.terminal.lines import Lines
 from aideator_gateway.command.terminal.pane import Pane
-from aideator_gateway.http.sse import Message
-from aideator_gateway.runs.model import Variation
+from aideator_gateway.http.sse import Checked, Completion, Message
+from aideator_gateway.runs.model import CheckStatus, Variation
 
 WIDE = "\t世界🎉 " * 30
 
@@ -84,3 +84,26 @@ def test_wide_characters_and_tabs_stay_within_a_line() -> None:
     assert all(line.startswith("[1 世界] ") and cell_len(line) <= 60 for line in printed)
     assert sum(line.count("世") for line in printed) == len(printed) + 30 + 100 + 20
     assert "\t" not in console.file.getvalue()
+
+
+def test_a_pane_says_how_its_check_stands() -> None:
+    console = terminal(80)
+    pane = Pane(variation(), scripted=False, checked=True)
+    ended = Completion(
+        variation_id=1, status=Status.COMPLETED, turns=1, seconds=2, usage=Usage(), attempt=1,
+        time=2, stop_reason=StopReason.END_TURN, summary="",
+    )  # fmt: skip
+    pane.add(said("Done."))
+    assert "check" not in pane.line(80, seen=True).plain
+    pane.add(ended)
+    assert "completed · check is running · 1 turn" in pane.line(80, seen=True).plain
+    pane.add(
+        Checked(
+            variation_id=1, status=CheckStatus.FAILED, command="x", exit_code=3, seconds=1.5,
+            output="", passed=False, time=4,
+        )
+    )  # fmt: skip
+    assert "completed · check failed (3) · 1 turn" in pane.line(80, seen=True).plain
+    console.print(pane.render(console, 40, 12))
+    assert isinstance(console.file, io.StringIO)
+    assert "check: failed (3) (1.5 s)" in console.file.getvalue()

@@ -5,9 +5,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from aideator_gateway.scripted_model.script import Drop, HttpError, Reply, Text, Thinking, ToolUse
+from aideator_gateway.scripted_model.script import (
+    Drop,
+    Hang,
+    HttpError,
+    Reply,
+    Text,
+    Thinking,
+    ToolUse,
+)
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
+from tests.support.checks import need_bubblewrap
 from tests.support.gateways import serving
 
 pytestmark = pytest.mark.browser
@@ -53,4 +62,48 @@ def test_what_went_wrong_is_told_in_plain_words(
         expect(log.get_by_role("group", name="Result of")).to_contain_text("no-such-file.py")
         page.get_by_label("Show thinking").uncheck()
         expect(log.get_by_text("First a thought.")).to_have_count(0)
+        tab.clean()
+
+
+def test_a_check_is_shown_as_soon_as_it_is_through_or_never_will_be(
+    visit: Open, shared_repository: Path, tmp_path: Path
+) -> None:
+    replies: dict[int, list[Reply]] = {
+        1: [[Text("Nothing to do.")]],
+        2: [[Text("At work."), Hang()]],
+    }
+    with (
+        ScriptedModel(Script(replies)) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        need_bubblewrap(gateway)
+        run_id = gateway.create(
+            github_url=shared_repository.as_uri(),
+            variations=2,
+            check="while [ ! -e go ]; do sleep 0.1; done; echo all is well",
+        )
+        tab = visit(gateway.url, f"/#/runs/{run_id}/live")
+        page = tab.page
+        first = page.get_by_role("region", name="Attempt 1")
+        expect(first).to_contain_text("its check is running")
+        page.get_by_role("link", name="Results").click()
+        cards = page.get_by_role("list", name="Attempts").get_by_role("listitem")
+        expect(cards.nth(0)).to_contain_text("Check is running")
+        expect(cards.nth(1)).to_contain_text("Check follows")
+        (gateway.data_dir / "work" / run_id / "check1" / "repo" / "go").touch()
+        # The other attempt is still at work, so it is not the run's end that tells.
+        expect(cards.nth(0)).to_contain_text("Check passed in")
+        expect(cards.nth(1)).to_contain_text("running")
+        cards.nth(0).get_by_text("Check passed in").click()
+        expect(cards.nth(0)).to_contain_text("all is well")
+
+        page.get_by_role("button", name="Cancel run").click()
+        expect(cards.nth(1)).to_contain_text("Check cancelled with the run")
+        expect(cards.nth(0)).to_contain_text("Check passed in")
+        page.get_by_role("link", name="Transcripts").click()
+        expect(first.get_by_role("log")).to_contain_text("Check passed in")
+        expect(page.get_by_role("log").nth(1)).to_contain_text("Check cancelled with the run")
         tab.clean()

@@ -1,4 +1,4 @@
-"""What clients of a stream see of a run's log: four events, as models.
+"""What clients of a stream see of a run's log: five events, as models.
 
 ``message``, ``completion`` and ``error`` have the names and fields of the first API draft;
 everything beyond them is additive.
@@ -26,7 +26,7 @@ from aideator.protocol import (
     Usage,
     UsageEvent,
 )
-from aideator_gateway.runs.model import PatchStat
+from aideator_gateway.runs.model import CheckResult, PatchStat
 
 MAX_CONTENT = 256 * 1024
 """Most characters of one event's content in a stream; the transcript has all of it."""
@@ -102,6 +102,16 @@ class Failure(_Ended):
     remedy: str = Field(description="What a person can do about it.")
 
 
+class Checked(CheckResult):
+    """The run's check of one variation has ended, or will not be run any more."""
+
+    variation_id: int
+    exit_code: int | None = Field(
+        default=None, description="Left out if it was stopped or could not be run."
+    )
+    time: float = Field(description="Seconds since the epoch, by the gateway's clock.")
+
+
 class End(BaseModel):
     """All variations have ended, and the stream with them."""
 
@@ -114,6 +124,7 @@ STREAM_EVENTS: dict[str, type[BaseModel]] = {
     "message": Message,
     "completion": Completion,
     "error": Failure,
+    "check": Checked,
     "end": End,
 }
 """Names of the stream's events, and what their data is."""

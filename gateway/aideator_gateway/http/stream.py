@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
 from aideator.protocol import parse_line
-from aideator_gateway.http.sse import End, describe
+from aideator_gateway.http.sse import Checked, End, describe
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.stored import Entry
@@ -131,6 +131,9 @@ def frame(entry: Entry) -> bytes:
     if entry.type == "end":
         data: BaseModel = End.model_validate_json(entry.line)
         name = "end"
+    elif entry.type == "check":
+        found = {**json.loads(entry.line), "variation_id": entry.variation_id}
+        data, name = Checked.model_validate(found), "check"
     else:
         event = parse_line(entry.line)
         if event is None:

@@ -1,4 +1,4 @@
-"""How the gateway ends a variation that did not end by itself."""
+"""How the gateway ends a variation, or its check, that did not end by itself."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,8 @@ from aideator.protocol import (
     Status,
     StopReason,
 )
-from aideator_gateway.runs.model import Variation
+from aideator_gateway.runs.backend import BackendError
+from aideator_gateway.runs.model import CheckResult, CheckStatus, Variation
 
 Outcome = Callable[[dict[str, object]], EndEvent]
 """Makes a variation's end from its envelope."""
@@ -61,3 +62,30 @@ def as_stored(variation: Variation) -> Outcome:
         return interrupted(envelope)
 
     return end
+
+
+def unchecked(command: str, outcome: Outcome, failure: BackendError | None) -> CheckResult:
+    """Return what is known of a check that no backend said anything about.
+
+    Parameters
+    ----------
+    outcome
+        How the run ended what had not ended by itself.
+    failure
+        Why the run as a whole failed, if it did.
+    """
+    if outcome is cancelled:
+        status, why = CheckStatus.CANCELLED, "the run was cancelled."
+    elif outcome is interrupted:
+        status, why = CheckStatus.INTERRUPTED, "the gateway ended."
+    else:
+        why = failure.message if failure else "nothing was left to run it on."
+        status = CheckStatus.NOT_RUN
+    return CheckResult(
+        status=status,
+        command=command,
+        exit_code=None,
+        seconds=0.0,
+        output=f"There is no result: {why}",
+        passed=False,
+    )

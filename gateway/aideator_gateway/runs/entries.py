@@ -24,15 +24,14 @@ class Entries(Database):
         )
         return await self._entries(query)
 
-    async def transcript(
-        self, run_id: str, variation_id: int, *, only: str | None = None
-    ) -> list[Entry]:
-        """Return all entries of one variation, oldest first, or ``only`` those of a type."""
+    async def transcript(self, run_id: str, variation_id: int) -> list[Entry]:
+        """Return all that one variation's agent said, oldest first."""
         query = select(EventRow).where(
-            col(EventRow.run_id) == run_id, col(EventRow.variation_id) == variation_id
+            col(EventRow.run_id) == run_id,
+            col(EventRow.variation_id) == variation_id,
+            # What the gateway found out afterwards.
+            col(EventRow.type) != "check",
         )
-        if only is not None:
-            query = query.where(col(EventRow.type) == only)
         return await self._entries(query.order_by(col(EventRow.position)))
 
     async def entry(

@@ -4,6 +4,7 @@ The same models validate a request and describe an answer, so that a rule has on
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import (
@@ -31,6 +32,7 @@ from aideator.protocol import (
     Usage,
     conditions_of,
 )
+from aideator.protocol.commands import WAS_STOPPED
 
 NonBlank = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=r"\S")]
 
@@ -138,14 +140,44 @@ class _WithRemedy(BaseModel):
         return self.code and self.code.remedy
 
 
+class CheckStatus(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+    NOT_RUN = "not_run"
+
+
 class CheckResult(BaseModel):
     """What the check command said about a variation's result."""
 
+    status: CheckStatus = Field(
+        description="passed: exit code 0; failed: any other; timed_out: stopped because it took "
+        "too long; cancelled, interrupted: the run was cancelled, or the gateway ended, before "
+        "it was through; not_run: it could not be run."
+    )
     command: str
     exit_code: int | None = Field(description="Null if it was stopped or could not be run.")
     seconds: float
     output: str = Field(description="The end of its output, or why it could not be run.")
     passed: StrictBool
+
+    @model_validator(mode="before")
+    @classmethod
+    def _status(cls, data: Any) -> Any:
+        """Say how it ended where only its figures are known."""
+        if not isinstance(data, dict) or "status" in data:
+            return data
+        if data.get("exit_code") is not None:
+            status = CheckStatus.PASSED if data.get("passed") else CheckStatus.FAILED
+        else:
+            last = str(data.get("output", "")).rsplit("\n", 1)[-1]
+            stopped = last.startswith(WAS_STOPPED)
+            status = CheckStatus.TIMED_OUT if stopped else CheckStatus.NOT_RUN
+        return {"status": status, **data}
 
 
 class Variation(_WithRemedy):
@@ -163,7 +195,7 @@ class Variation(_WithRemedy):
     check: CheckResult | None = Field(
         default=None,
         description="What the run's check said; it comes behind the variation's end, and the "
-        "run's end behind all of them.",
+        "run's end behind all of them. Null once the run has ended only if it has no check.",
     )
 
 

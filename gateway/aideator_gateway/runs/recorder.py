@@ -18,7 +18,7 @@ from aideator.protocol import (
     UsageEvent,
 )
 from aideator_gateway.runs.backend import BackendError
-from aideator_gateway.runs.ends import Outcome, as_stored, failed
+from aideator_gateway.runs.ends import Outcome, as_stored, failed, unchecked
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.model import CheckResult, Run, Variation
@@ -53,6 +53,8 @@ class Recorder:
         self._metrics = metrics
         self._run_id = run.run_id
         self._variations = {v.variation_id: Progress() for v in run.variations}
+        self._check = run.check
+        self._unchecked = {v.variation_id for v in run.variations if v.check is None}
         self._closed = False
         self._stale = found
         self.failure: BackendError | None = None
@@ -70,7 +72,13 @@ class Recorder:
 
     async def checked(self, variation_id: int, result: CheckResult) -> None:
         """Say what the run's check found."""
-        await self._set(variation_id, {"check": result.model_dump()})
+        await self._checked(variation_id, result)
+
+    async def _checked(self, number: int, result: CheckResult, *, final: bool = False) -> None:
+        found = result.model_dump(mode="json")
+        line = json.dumps({**found, "time": time.time()})
+        await self._append(number, "check", line, {"check": found}, final=final)
+        self._unchecked.discard(number)
 
     async def event(self, event: AnyEvent) -> None:
         """Take one event of a variation; what was seen already is dropped."""
@@ -137,6 +145,11 @@ class Recorder:
         for number in self._variations:
             await self._settle_one(number, outcome)
         if not self._closed:
+            if self._check is not None:
+                for number in sorted(self._unchecked):
+                    await self._checked(
+                        number, unchecked(self._check, outcome, self.failure), final=True
+                    )
             await self._end()
         return True
 
@@ -155,6 +168,7 @@ class Recorder:
             return False
         last = await self._store.entry(self._run_id)
         self._closed = last is not None and last.type == "end"
+        self._unchecked = {v.variation_id for v in run.variations if v.check is None}
         for variation in run.variations:
             await self._look_at(variation)
         if last is not None and self._closed and not run.status.ended:

@@ -106,13 +106,7 @@ class Answer:
     def checks(self) -> dict[int, CheckResult]:
         """Return what the check said about each variation, if one was asked for."""
         return {
-            number: CheckResult(
-                command=check["command"],
-                exit_code=check["exitCode"],
-                seconds=check["seconds"],
-                output=check["output"],
-                passed=check["passed"],
-            )
+            number: CheckResult.model_validate({**check, "exit_code": check["exitCode"]})
             for number, answer in self.variations.items()
             if (check := answer["check"])
         }

@@ -26,7 +26,7 @@ from aideator.protocol.commands import (
 from aideator_gateway.backends.children import plain_environment, run
 from aideator_gateway.backends.git import network_environment
 from aideator_gateway.backends.local.sandbox import PROBE_SECONDS, bubblewrap_command
-from aideator_gateway.runs.model import CheckResult
+from aideator_gateway.runs.model import CheckResult, CheckStatus
 from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
 
@@ -118,7 +118,7 @@ class Checks:
             Time after which it is stopped.
         """
         started = time.monotonic()
-        code, why = None, ""
+        code, why, status = None, "", CheckStatus.NOT_RUN
         try:
             await unless(stop, self._prepare(tree, directory))
             # A file, not a pipe: what a check leaves running may hold on to it, and one that
@@ -134,18 +134,22 @@ class Checks:
                     )  # fmt: skip
                     ended = await unless(stop, work)
                 except TimeoutError:
+                    status = CheckStatus.TIMED_OUT
                     why = f"{WAS_STOPPED}: it took longer than {seconds:g} s."
                 else:
                     if ended is None:
+                        status = CheckStatus.CANCELLED
                         why = f"{WAS_STOPPED}: the run was cancelled."
                     elif ended.said.endswith(_BEGUN):
                         code = ended.code
+                        status = CheckStatus.FAILED if code else CheckStatus.PASSED
                     else:
                         why = f"{NOT_RUN}: {ended.said or ended.code}"
                 said = _end_of(output)
         except OSError as error:
             said, why = "", f"{NOT_RUN}: {error}"
         return CheckResult(
+            status=status,
             command=command,
             exit_code=code,
             seconds=round(time.monotonic() - started, 2),
@@ -210,6 +214,7 @@ class Checks:
 def stopped_with_gateway(command: str) -> CheckResult:
     """Return what is known of a check that was at work when the gateway ended."""
     return CheckResult(
+        status=CheckStatus.INTERRUPTED,
         command=command,
         exit_code=None,
         seconds=0.0,

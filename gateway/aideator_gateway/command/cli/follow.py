@@ -21,7 +21,7 @@ from aideator_gateway.command.terminal import patches
 from aideator_gateway.command.terminal.events import read
 from aideator_gateway.command.terminal.live import live_view
 from aideator_gateway.command.terminal.tables import model_line, title_line, variations_table
-from aideator_gateway.http.sse import Completion, Failure, Message
+from aideator_gateway.http.sse import Checked, Completion, Failure, Message
 from aideator_gateway.runs.model import NewRun, Run, Variation
 
 PATCH_LINES = 200
@@ -115,12 +115,13 @@ class Follower:
         run = self._client.run(run_id)
         console.print(title_line(run, named=self._kept))
         model_shown = False
-        with live_view(console, run.variations, scripted=run.scripted) as view:
+        checked = run.check is not None
+        with live_view(console, run.variations, scripted=run.scripted, checked=checked) as view:
 
             def show(name: str, data: dict[str, Any]) -> None:
                 nonlocal model_shown
                 event = read(name, data)
-                if not isinstance(event, Message | Completion | Failure):
+                if not isinstance(event, Message | Completion | Failure | Checked):
                     return
                 if not model_shown:
                     # Only now it is known which commit, and where.

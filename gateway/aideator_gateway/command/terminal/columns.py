@@ -12,7 +12,7 @@ from aideator_gateway.command.terminal.events import VariationEvent
 from aideator_gateway.command.terminal.focus import Focus
 from aideator_gateway.command.terminal.pane import Pane
 from aideator_gateway.command.terminal.view import View
-from aideator_gateway.http.sse import Completion, Failure
+from aideator_gateway.http.sse import Message
 from aideator_gateway.runs.model import Variation
 
 MIN_WIDTH = 40
@@ -38,13 +38,25 @@ class Columns(View):
 
     Where it is not, each variation has a line, and one of them is shown below. The window may
     change its size at any time. The console is a terminal that ``fits``.
+
+    Parameters
+    ----------
+    checked
+        Whether a check of each result follows.
     """
 
     def __init__(
-        self, console: Console, variations: Sequence[Variation], *, scripted: bool
+        self,
+        console: Console,
+        variations: Sequence[Variation],
+        *,
+        scripted: bool,
+        checked: bool = False,
     ) -> None:
         super().__init__(console, variations, scripted=scripted)
-        self._panes = {v.variation_id: Pane(v, scripted=scripted) for v in self._variations}
+        self._panes = {
+            v.variation_id: Pane(v, scripted=scripted, checked=checked) for v in self._variations
+        }
         self._focus = Focus(min(self._panes))
         self._lock = threading.Lock()
         self._live = self._new_live()
@@ -73,7 +85,7 @@ class Columns(View):
         """Show one event."""
         with self._lock:
             self._panes[event.variation_id].add(event)
-            self._focus.hear(event.variation_id, ended=isinstance(event, Completion | Failure))
+            self._focus.hear(event.variation_id, ended=not isinstance(event, Message))
         if self._console.size != self._size:
             self._begin_anew()
 

@@ -4,13 +4,30 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from aideator_gateway.command.terminal.text import counted, figures, one_line, patch_size
-from aideator_gateway.http.sse import STREAM_EVENTS, Completion, Failure, Message
+from aideator_gateway.command.terminal.text import (
+    counted,
+    duration,
+    figures,
+    one_line,
+    patch_size,
+)
+from aideator_gateway.http.sse import STREAM_EVENTS, Checked, Completion, Failure, Message
+from aideator_gateway.runs.model import CheckResult, CheckStatus
 
 BRIEF = 100
 """Most characters of what a tool answered that a line shows."""
 
-VariationEvent = Message | Completion | Failure
+VariationEvent = Message | Completion | Failure | Checked
+
+
+CHECK_STYLES = {
+    CheckStatus.PASSED: "green",
+    CheckStatus.FAILED: "red",
+    CheckStatus.TIMED_OUT: "red",
+    CheckStatus.NOT_RUN: "red",
+    CheckStatus.CANCELLED: "dim",
+    CheckStatus.INTERRUPTED: "dim",
+}
 
 
 def read(name: str, data: dict[str, Any]) -> BaseModel | None:
@@ -36,10 +53,20 @@ def describe(event: VariationEvent, *, scripted: bool) -> tuple[str, str]:
 def _described(event: VariationEvent, *, scripted: bool) -> tuple[str, str]:
     if isinstance(event, Message):
         return _message(event, scripted=scripted)
+    if isinstance(event, Checked):
+        took = f" ({duration(event.seconds)})" if event.seconds else ""
+        return f"check: {check_words(event)}{took}", f"bold {CHECK_STYLES[event.status]}"
     used = ", ".join(figures(event.turns, event.usage, event.seconds, scripted=scripted))
     if isinstance(event, Completion):
         return f"completed ({event.stop_reason}): {used}", "bold green"
     return f"{event.status} ({event.code}): {event.message}", "bold red"
+
+
+def check_words(check: CheckResult) -> str:
+    """Return how a check ended, in a word or two."""
+    if check.status is CheckStatus.FAILED:
+        return f"failed ({check.exit_code})"
+    return str(check.status).replace("_", " ")
 
 
 def _message(event: Message, *, scripted: bool) -> tuple[str, str]:

@@ -10,8 +10,10 @@ from aideator_gateway.command.terminal.view import View
 from aideator_gateway.runs.model import Variation
 
 
-def live_view(console: Console, variations: Sequence[Variation], *, scripted: bool) -> View:
+def live_view(
+    console: Console, variations: Sequence[Variation], *, scripted: bool, checked: bool = False
+) -> View:
     """Return what is drawn in place where a terminal has room for it, else lines."""
     if fits(console, len(variations)):
-        return Columns(console, variations, scripted=scripted)
+        return Columns(console, variations, scripted=scripted, checked=checked)
     return Lines(console, variations, scripted=scripted)

@@ -10,9 +10,15 @@ from rich.panel import Panel
 from rich.text import Text
 
 from aideator.protocol import Status, Usage
-from aideator_gateway.command.terminal.events import VariationEvent, describe, is_speech
+from aideator_gateway.command.terminal.events import (
+    CHECK_STYLES,
+    VariationEvent,
+    check_words,
+    describe,
+    is_speech,
+)
 from aideator_gateway.command.terminal.text import SCRIPTED, colour, figures, name, printable
-from aideator_gateway.http.sse import Completion, Failure, Message
+from aideator_gateway.http.sse import Checked, Completion, Failure, Message
 from aideator_gateway.runs.model import Variation
 
 KEPT = 200
@@ -46,9 +52,13 @@ class Pane:
         How it stands at the start.
     scripted
         Whether its model is the scripted demo, which the title then says.
+    checked
+        Whether a check of its result follows.
     """
 
-    def __init__(self, variation: Variation, *, scripted: bool) -> None:
+    def __init__(self, variation: Variation, *, scripted: bool, checked: bool = False) -> None:
+        self._checked = checked
+        self._check: Checked | None = None
         self._number = variation.variation_id
         self._name = name(variation)
         self._scripted = scripted
@@ -69,6 +79,8 @@ class Pane:
             self._message(event)
             if event.type == "usage":
                 return  # the figures above the text show it
+        elif isinstance(event, Checked):
+            self._check = event
         else:
             self._end(event)
         line, style = describe(event, scripted=self._scripted)
@@ -104,6 +116,7 @@ class Pane:
     def leave(self) -> None:
         """Take in that nothing more will be heard of it."""
         self._left = not self._status.ended
+        self._checked = False
 
     def render(self, console: Console, width: int, height: int) -> Panel:
         """Return the column, ``width`` characters and ``height`` lines in size."""
@@ -141,7 +154,15 @@ class Pane:
             shown[0] = f"turn {self._turn}"
         label = f"{self._status} when last heard of" if self._left else str(self._status)
         status = (label, STYLES[self._status])
-        return Text.assemble(status, (f" · {' · '.join(shown)}", "dim"))
+        return Text.assemble(status, *self._check_part(), (f" · {' · '.join(shown)}", "dim"))
+
+    def _check_part(self) -> list[tuple[str, str]]:
+        """Return how its check stands, once that is what is left."""
+        if self._check is not None:
+            return [(f" · check {check_words(self._check)}", CHECK_STYLES[self._check.status])]
+        if self._checked and self._status.ended:
+            return [(" · check is running", "bold")]
+        return []
 
     def _tail(self, console: Console, width: int, height: int) -> list[Text]:
         """Return the last lines that there is room for."""

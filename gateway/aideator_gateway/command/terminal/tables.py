@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aideator.protocol import StopReason
+from aideator_gateway.command.terminal.events import CHECK_STYLES, check_words
 from aideator_gateway.command.terminal.pane import STYLES
 from aideator_gateway.command.terminal.text import (
     SCRIPTED,
@@ -109,11 +110,8 @@ def _status(variation: Variation) -> Text:
 def _check(variation: Variation) -> Text:
     check = variation.check
     if check is None:
-        return Text("not run", style="dim")
-    if check.passed:
-        return Text("passed", style="green")
-    code = check.exit_code
-    return Text("did not end" if code is None else f"failed ({code})", style="red")
+        return Text("no result yet", style="dim")
+    return Text(check_words(check), style=CHECK_STYLES[check.status])
 
 
 def runs_table(runs: Sequence[Run]) -> Table:

@@ -15,6 +15,8 @@ export type NewRun = Schemas["NewRun"];
 export type Message = Schemas["Message"];
 export type Completion = Schemas["Completion"];
 export type Failure = Schemas["Failure"];
+export type Checked = Schemas["Checked"];
+export type CheckResult = NonNullable<Variation["check"]>;
 export type End = Schemas["End"];
 
 export const hasEnded = (status: Status): boolean => status !== "pending" && status !== "running";

@@ -1,6 +1,7 @@
 /** What an attempt has said and done, as a list for people: built from its events. */
-import type { Completion, Failure, Message, PatchStat, Status, Usage } from "../api/types";
+import type { CheckResult, Checked, Completion, Failure, Message, PatchStat, Status, Usage } from "../api/types";
 import { Blocks } from "../text/blocks";
+import { duration } from "../text/format";
 import { visible } from "../text/visible";
 
 interface OfTurn {
@@ -26,7 +27,7 @@ export interface ToolItem extends OfTurn {
 }
 
 export interface NoteItem extends OfTurn {
-  kind: "retry" | "status" | "end";
+  kind: "retry" | "status" | "end" | "check";
   text: string;
   bad: boolean;
 }
@@ -36,7 +37,8 @@ export type Item = (TextItem | ToolItem | NoteItem) & { key: number };
 export type AttemptEvent =
   | { name: "message"; data: Message }
   | { name: "completion"; data: Completion }
-  | { name: "error"; data: Failure };
+  | { name: "error"; data: Failure }
+  | { name: "check"; data: Checked };
 
 /** One attempt as far as its events have come. */
 export class Attempt {
@@ -51,6 +53,7 @@ export class Attempt {
   /** What it is doing, in a few words. */
   doing = "waiting to start";
   ending: Completion | Failure | null = null;
+  check: Checked | null = null;
   /** Counts every change, so that a view knows whether to draw. */
   version = 0;
   private key = 0;
@@ -59,13 +62,20 @@ export class Attempt {
 
   apply(event: AttemptEvent): void {
     this.version += 1;
+    if (event.name === "check") {
+      // Its time is not the attempt's.
+      this.check = event.data;
+      const { text, bad } = checkWords(event.data);
+      this.add({ kind: "check", text: `${text}.`, bad, turn: this.turn, try_: 0, superseded: false });
+      return;
+    }
     this.began ??= event.data.time;
     this.last = event.data.time;
     if (event.name === "message") this.message(event.data);
     else this.end(event);
   }
 
-  private end(event: Exclude<AttemptEvent, { name: "message" }>): void {
+  private end(event: Extract<AttemptEvent, { name: "completion" | "error" }>): void {
     this.status = event.data.status;
     this.turn = event.data.turns;
     this.usage = event.data.usage;
@@ -178,3 +188,21 @@ const STOPS: Record<string, string> = {
 
 export const stopWords = (reason: string | null | undefined): string =>
   reason ? (STOPS[reason] ?? `Stopped: ${reason}.`) : "";
+
+/** How a check went, in a few words; `bad` where it found something. */
+export function checkWords(check: Pick<CheckResult, "status" | "seconds"> & { exit_code?: number | null }): { text: string; mark: string; bad: boolean } {
+  switch (check.status) {
+    case "passed":
+      return { text: `Check passed in ${duration(check.seconds)}`, mark: "✓", bad: false };
+    case "failed":
+      return { text: `Check failed with exit code ${check.exit_code} after ${duration(check.seconds)}`, mark: "✕", bad: true };
+    case "timed_out":
+      return { text: `Check stopped after ${duration(check.seconds)}: it took too long`, mark: "✕", bad: true };
+    case "cancelled":
+      return { text: "Check cancelled with the run", mark: "–", bad: false };
+    case "interrupted":
+      return { text: "Check interrupted: the gateway ended", mark: "–", bad: false };
+    case "not_run":
+      return { text: "Check could not be run", mark: "–", bad: true };
+  }
+}

@@ -9,7 +9,7 @@ import { api, ask, Problem } from "../api/client";
 import { follow, type Connection } from "../api/stream";
 import { hasEnded, type Run } from "../api/types";
 import { announce } from "../ui/announce";
-import { Attempt, type AttemptEvent } from "./items";
+import { Attempt, checkWords, type AttemptEvent } from "./items";
 
 const REFRESH_MS = 150;
 
@@ -90,7 +90,7 @@ export class Session {
       if (this.announced) announce("The run has ended.");
       return;
     }
-    if (name !== "message" && name !== "completion" && name !== "error") return;
+    if (name !== "message" && name !== "completion" && name !== "error" && name !== "check") return;
     this.timeline.push({ name, data: JSON.parse(event.data) } as AttemptEvent);
     this.schedule();
   }
@@ -117,7 +117,7 @@ export class Session {
       this.refreshSoon();
       if (event.name !== "message" && live && !hasEnded(this.run.value?.status ?? "pending")) {
         this.announced = true;
-        announce(`Attempt ${event.data.variation_id} ${event.data.status}.`);
+        announce(event.name === "check" ? `Attempt ${event.data.variation_id}: ${checkWords(event.data).text}.` : `Attempt ${event.data.variation_id} ${event.data.status}.`);
       }
     }
     this.frame.value += 1;

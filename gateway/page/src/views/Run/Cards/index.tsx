@@ -2,7 +2,7 @@
 import { lexer } from "marked";
 import { useMemo } from "preact/hooks";
 import { hasEnded, type Run, type Variation } from "../../../api/types";
-import { stopWords } from "../../../run/items";
+import { checkWords, stopWords } from "../../../run/items";
 import { cost, duration, plural, short, tokens } from "../../../text/format";
 import { Markdown } from "../../../text/Markdown";
 import { visible } from "../../../text/visible";
@@ -45,7 +45,7 @@ export function Cards({ run, found, likes, shown, against, onShow, onChoose }: P
               {variation.seconds !== null && variation.seconds !== undefined && <span>{duration(variation.seconds)}</span>}
             </p>
             <Ending variation={variation} />
-            <Check variation={variation} asked={Boolean(run.check)} />
+            <Check run={run} variation={variation} />
             <Same likes={likes.get(id)} />
             {variation.summary && <Summary text={variation.summary} />}
             <p class="row card-actions">
@@ -100,17 +100,18 @@ function Ending({ variation }: { variation: Variation }) {
   );
 }
 
-function Check({ variation, asked }: { variation: Variation; asked: boolean }) {
+function Check({ run, variation }: { run: Run; variation: Variation }) {
   const check = variation.check;
-  if (!check) return asked ? <p class="soft">check: not known yet</p> : null;
-  const words = check.passed
-    ? `✓ check passed in ${duration(check.seconds)}`
-    : check.exit_code === null
-      ? "✕ check could not be run"
-      : `✕ check failed with exit code ${check.exit_code}`;
+  if (!check) {
+    if (!run.check || hasEnded(run.status)) return null;
+    return <p class="soft">{hasEnded(variation.status) ? "Check is running …" : "Check follows once it is done"}</p>;
+  }
+  const { text, mark, bad } = checkWords(check);
   return (
     <details class="card-check">
-      <summary class={check.passed ? "good" : "bad"}>{words}</summary>
+      <summary class={check.passed ? "good" : bad ? "bad" : "soft"}>
+        <span aria-hidden="true">{mark}</span> {text}
+      </summary>
       <Long text={`$ ${check.command}\n${check.output}`} label={`Output of the check, attempt ${variation.variation_id}`} />
     </details>
   );

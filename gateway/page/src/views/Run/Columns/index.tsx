@@ -52,7 +52,7 @@ export function ColumnRow({ run, attempts, now, replayed = false }: RowProps) {
           const variation = run.variations.find((one) => one.variation_id === attempt.id);
           return (
             <section key={attempt.id} class={attempt.id === shown ? "column shown" : "column"} aria-label={`Attempt ${attempt.id}`}>
-              {variation && <ColumnHead attempt={attempt} version={attempt.version} variation={variation} now={now} replayed={replayed} />}
+              {variation && <ColumnHead run={run} attempt={attempt} version={attempt.version} variation={variation} now={now} replayed={replayed} />}
               <Transcript attempt={attempt} version={attempt.version} thinking={thinking} />
             </section>
           );
@@ -63,6 +63,7 @@ export function ColumnRow({ run, attempts, now, replayed = false }: RowProps) {
 }
 
 interface HeadProps {
+  run: Run;
   attempt: Attempt;
   /** An attempt grows in place: its version is what tells that there is something to draw. */
   version: number;
@@ -71,7 +72,7 @@ interface HeadProps {
   replayed: boolean;
 }
 
-function ColumnHead({ attempt, variation, now, replayed }: HeadProps) {
+function ColumnHead({ run, attempt, variation, now, replayed }: HeadProps) {
   // The stream is ahead of the run's state; a replay is behind it.
   const status = replayed || attempt.status !== "pending" ? attempt.status : variation.status;
   const going = !hasEnded(status);
@@ -81,6 +82,7 @@ function ColumnHead({ attempt, variation, now, replayed }: HeadProps) {
     const timer = setInterval(() => tick(undefined), 500);
     return () => clearInterval(timer);
   }, [going, replayed]);
+  const checking = !going && !replayed && run.check && !hasEnded(run.status) && !attempt.check && !variation.check;
   const until = going ? Math.max(now(), attempt.last ?? 0) : (attempt.last ?? 0);
   const seconds = attempt.began === null ? null : Math.max(0, until - attempt.began);
   const usage = attempt.usage;
@@ -102,6 +104,7 @@ function ColumnHead({ attempt, variation, now, replayed }: HeadProps) {
         )}
       </p>
       {going && <p class="column-doing soft cut">{attempt.doing}</p>}
+      {checking && <p class="column-doing soft cut">its check is running</p>}
     </header>
   );
 }

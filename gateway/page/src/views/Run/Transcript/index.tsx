@@ -112,7 +112,7 @@ function RowView({ row, opened }: { row: Row; opened: Set<number> }) {
       )}
       <div class={classes}>
         {item.kind === "tool" && <Tool item={item} answered={item.result !== null} opened={opened} />}
-        {(item.kind === "retry" || item.kind === "status" || item.kind === "end") && (
+        {(item.kind === "retry" || item.kind === "status" || item.kind === "end" || item.kind === "check") && (
           <p class={item.bad ? "bad" : item.kind === "retry" ? "warn" : "soft"}>{item.text}</p>
         )}
         {item.kind === "thinking" && row.first && <p class="thinking-mark soft">Thinking{!block && ` · ${plural((item as TextItem).characters, "character")}`}</p>}
