@@ -1,14 +1,19 @@
-"""No serious finding of axe in any view, in both themes, and nothing wider than a phone."""
+"""No serious finding of axe in any view, in both themes, and nothing wider than its window."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from aideator_gateway.scripted_model.script import Drop, Hang, Reply, Text, Thinking, ToolUse
+from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
-from tests.support.gateways import Gateway
+from tests.page.tasks import MARKDOWN
+from tests.support.gateways import Gateway, serving
 
-pytestmark = pytest.mark.browser
+# Two dozen views a test, and axe takes its time with each.
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 AXE = Path(__file__).parents[2] / "gateway/page/node_modules/axe-core/axe.min.js"
 
@@ -18,59 +23,150 @@ RULES = """axe.run(document, {resultTypes: ["violations"]}).then((result) =>
     .map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ")}`))
 """
 
+SIZES = {360: 740, 1280: 800, 3840: 2160}
+LONG = "a-name-that-is-longer-than-any-column-is-wide-and-has-no-space-in-it-to-break-at"
+
+Act = Callable[[Page], object]
+
 
 @pytest.fixture(scope="module")
 def finished(demo_gateway: Gateway, shared_repository: Path) -> str:
     run_id = demo_gateway.create(
         github_url=shared_repository.as_uri(),
         prompt="Improve it.\n\nIn more than one line.",
-        conditions=[{"style": "smallest"}, {"label": "careful"}, {}],
+        conditions=[{"style": "smallest"}, {"label": LONG}, {}],
     )
     demo_gateway.finish(run_id)
-    choice = {"winning_variation_id": 2, "reason": "Clear."}
-    assert demo_gateway.http.post(f"/runs/{run_id}/select", json=choice).status_code == 200
+    for number, reason in ((1, None), (2, f"Clear. {LONG}")):
+        choice = {"winning_variation_id": number, "reason": reason}
+        assert demo_gateway.http.post(f"/runs/{run_id}/select", json=choice).status_code == 200
     return run_id
 
 
-def views(page: Page, url: str, run_id: str) -> list[str]:
-    """Show one view after the other; return what axe finds in them."""
-    findings: list[str] = []
+@pytest.fixture(scope="module")
+def live(
+    tmp_path_factory: pytest.TempPathFactory, shared_repository: Path
+) -> Iterator[tuple[Gateway, str]]:
+    """Return a gateway with a run that goes on: silent, completed, and writing on and on."""
+    view = ToolUse("str_replace_based_edit_tool", {"command": "view", "path": "greet.py"})
+    missing = ToolUse("str_replace_based_edit_tool", {"command": "view", "path": f"{LONG}.py"})
+    silent: list[Reply] = [
+        [Thinking("First a thought."), Text(MARKDOWN.format(n=1)), view, missing],
+        [Text("Half a sen"), Drop()],
+        [Text("The whole sentence."), Hang()],
+    ]
+    on_and_on: list[Reply] = [[Text([MARKDOWN.format(n=2), *["word "] * 50_000], pace=0.05)]]
+    replies: dict[int, list[Reply]] = {1: silent, 2: [[Text("Done.")]] * 2, 3: on_and_on}
+    with (
+        ScriptedModel(Script(replies)) as model,
+        serving(
+            tmp_path_factory.mktemp("live") / "data", "--backend", "local", "--allow-file",
+            "--base-url", model.base_url, AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        conditions = [{"label": LONG}, {"model": "other"}, {}]
+        yield (
+            gateway,
+            gateway.create(github_url=shared_repository.as_uri(), conditions=conditions),
+        )
 
-    def show(path: str, selector: str, key: str | None = None) -> None:
-        page.goto(f"{url}/{path}")
+
+class Looking:
+    """Shows one view after the other, and keeps what axe finds in them."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.findings: list[str] = []
+        self._page = page
+        self._url = url
+
+    def show(self, path: str, selector: str, act: Act | None = None, then: str = "") -> None:
+        page = self._page
+        page.goto(f"{self._url}/{path}")
         expect(page.locator(selector).first).to_be_visible()
-        if key:
-            page.keyboard.press(key)
-            expect(page.get_by_role("dialog")).to_be_visible()
+        if act:
+            act(page)
+        if then:
+            expect(page.locator(then).first).to_be_visible()
         page.evaluate(AXE.read_text())
-        findings.extend(f"{path} {found}" for found in page.evaluate(RULES))
-        width = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        name = f"{path} {then}"
+        self.findings.extend(f"{name}: {found}" for found in page.evaluate(RULES))
+        # A dialog has a scroll bar of its own.
+        boxes = "[document.documentElement, ...document.querySelectorAll('dialog')]"
+        width = page.evaluate(f"Math.max(...{boxes}.map(e => e.scrollWidth - e.clientWidth))")
         if width > 0:
-            findings.append(f"{path} is {width} px too wide")
-        if key:
+            self.findings.append(f"{name} is {width} px too wide")
+        if act:
             page.keyboard.press("Escape")
 
-    show("#/", ".run-row")
-    show("#/", ".run-row", key="?")
-    show("#/new", ".condition")
-    show(f"#/runs/{run_id}", ".line")
-    show(f"#/runs/{run_id}", ".line", key="s")
-    show(f"#/runs/{run_id}/results/1/against/3", ".pair")
-    show(f"#/runs/{run_id}/replay", ".transcript-row")
-    show("#/runs/none", "[role=alert]")
-    return findings
+
+def press(key: str) -> Act:
+    return lambda page: page.keyboard.press(key)
 
 
-@pytest.mark.parametrize("width", [1280, 360])
+def click(name: str) -> Act:
+    return lambda page: page.get_by_role("button", name=name).first.click()
+
+
+@pytest.mark.parametrize("width", list(SIZES))
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_view_can_be_read_by_everybody(
-    visit: Open, demo_gateway: Gateway, finished: str, theme: str, width: int
+    visit: Open,
+    demo_gateway: Gateway,
+    finished: str,
+    live: tuple[Gateway, str],
+    tmp_path: Path,
+    theme: str,
+    width: int,
 ) -> None:
-    tab = visit(
-        demo_gateway.url,
-        color_scheme=theme,
-        viewport={"width": width, "height": 740},
-        reduced_motion="reduce",
+    size = {"width": width, "height": SIZES[width]}
+    options = {"color_scheme": theme, "viewport": size, "reduced_motion": "reduce"}
+    tab = visit(demo_gateway.url, **options)
+    look = Looking(tab.page, demo_gateway.url)
+    look.show("#/", ".run-row")
+    look.show("#/", ".run-row", press("?"), "dialog .keys")
+    look.show("#/", ".run-row", click("Delete: Improve it."), "dialog .danger")
+    look.show(
+        "#/", ".run-row", lambda page: page.get_by_label("Search runs").fill("no such"), ".empty"
     )
-    assert views(tab.page, demo_gateway.url, finished) == []
+    look.show("#/new", ".condition")
+    look.show("#/new", ".condition", click("Start 3 attempts"), "[aria-invalid=true]")
+    run = f"#/runs/{finished}"
+    look.show(f"{run}/results/1", ".line")
+    look.show(f"{run}/results/1", ".line", press("u"))
+    look.show(f"{run}/results/1", ".line", press("s"), "dialog textarea")
+    look.show(f"{run}/results/1", ".line", click("Apply or download"), "dialog .copy")
+    look.show(f"{run}/results/1/against/3", ".pair")
+    look.show(f"{run}/results/1/against/3", ".pair", press("d"))
+    look.show(f"{run}/replay", ".transcript-row")
+    look.show(f"{run}/replay", ".transcript-row", click("Play"), ".player")
+    look.show("#/runs/none", "[role=alert]")
     tab.clean()
+
+    gateway, run_id = live
+    other = visit(gateway.url, **options)
+    other_look = Looking(other.page, gateway.url)
+    path = f"#/runs/{run_id}/live"
+    other_look.show(path, ".retry", lambda page: page.locator("summary:visible").last.click())
+    # In a narrow window one column is shown, and it may be the one that is growing.
+    pick = other.page.get_by_role("group", name="Shown attempt").get_by_role("button").nth(2)
+    other_look.show(path, ".retry", lambda _: pick.click() if pick.is_visible() else None)
+    other_look.show(f"#/runs/{run_id}/results", ".card")
+    assert gateway.run(run_id)["status"] == "running"
+    other.clean()
+
+    with serving(tmp_path / "data", "--backend", "local", token="token") as locked:  # noqa: S106
+        third = visit(locked.url, **options)
+        third_look = Looking(third.page, locked.url)
+        third_look.show("", "input")
+
+        def enter(token: str) -> Act:
+            def act(page: Page) -> None:
+                page.get_by_label("Token").fill(token)
+                page.get_by_role("button", name="Go on").click()
+
+            return act
+
+        third_look.show("", "input", enter("wrong"), "[role=alert]")
+        third_look.show("", "input", enter("token"), ".welcome")
+        third.clean()
+    assert [*look.findings, *other_look.findings, *third_look.findings] == []

@@ -16,6 +16,9 @@ test("what a retry repeats is superseded, what other turns said is not", () => {
   expect(attempt.items.map((item) => [item.kind, item.superseded])).toEqual([
     ["text", false], ["text", true], ["retry", false], ["text", false],
   ]);
+  // What the page itself says of a retry stays as it is when the next one fails, too.
+  say(attempt, { type: "retry", code: "overloaded", message: "The server is busy.", wait_seconds: 3, turn: 2, try: 2 });
+  expect(attempt.items.filter((item) => item.superseded).map((item) => item.kind)).toEqual(["text", "text"]);
 });
 
 test("a result belongs to its call, also when calls run together", () => {

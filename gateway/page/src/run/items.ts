@@ -2,7 +2,7 @@
 import type { CheckResult, Checked, Completion, Failure, Message, PatchStat, Status, Usage } from "../api/types";
 import { Blocks } from "../text/blocks";
 import { duration } from "../text/format";
-import { visible } from "../text/visible";
+import { sentences, visible } from "../text/visible";
 
 interface OfTurn {
   turn: number;
@@ -84,7 +84,7 @@ export class Attempt {
     const words =
       event.name === "completion"
         ? stopWords(event.data.stop_reason)
-        : `${visible(event.data.message)} ${visible(event.data.remedy)}`;
+        : sentences(event.data.message, event.data.remedy);
     this.add({ kind: "end", text: words, bad: event.name === "error", turn: this.turn, try_: 0, superseded: false });
   }
 
@@ -161,7 +161,8 @@ export class Attempt {
       const item = this.items[at];
       if (!item || item.turn < place.turn) break;
       // The event names the try that failed.
-      if (item.turn === place.turn && item.try_ <= place.try_) item.superseded = true;
+      const said = item.kind === "text" || item.kind === "thinking" || item.kind === "tool";
+      if (said && item.turn === place.turn && item.try_ <= place.try_) item.superseded = true;
     }
     const pause = data.wait_seconds ?? 0;
     const wait = pause >= 1 ? `in ${Math.round(pause)} s` : "at once";

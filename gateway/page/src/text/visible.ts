@@ -30,3 +30,12 @@ export function firstLine(text: string, length = 200): string {
   const line = visible(text.trimStart().split("\n", 1)[0] ?? "");
   return line.length > length ? `${line.slice(0, length)}…` : line;
 }
+
+/** Texts of others as sentences, one after the other. */
+export function sentences(...texts: (string | null | undefined)[]): string {
+  return texts
+    .map((text) => visible(text ?? "").trim())
+    .filter(Boolean)
+    .map((text) => (/[.!?…:]$/.test(text) ? text : `${text}.`))
+    .join(" ");
+}

@@ -1,11 +1,11 @@
 /** A card per attempt: what tells them apart before any line of code is read. */
 import { lexer } from "marked";
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { hasEnded, type Run, type Variation } from "../../../api/types";
 import { checkWords, stopWords } from "../../../run/items";
-import { cost, duration, plural, short, tokens } from "../../../text/format";
+import { cost, count, duration, plural, short, tokens } from "../../../text/format";
 import { Markdown } from "../../../text/Markdown";
-import { visible } from "../../../text/visible";
+import { sentences, visible } from "../../../text/visible";
 import { Number, Status } from "../../../ui/Status";
 import { nameOf } from "../Columns";
 import type { Found, Likes } from "../Results";
@@ -24,9 +24,15 @@ interface Props {
 }
 
 export function Cards({ run, found, likes, shown, against, onShow, onChoose }: Props) {
+  const list = useRef<HTMLUListElement>(null);
+  // Where they do not fit side by side, the one that is shown is the one to see.
+  useEffect(() => {
+    const [box, card] = [list.current, list.current?.querySelector<HTMLElement>(".shown")];
+    if (box && card) box.scrollTo({ left: card.offsetLeft - (box.clientWidth - card.offsetWidth) / 2 });
+  }, [shown, against]);
   const most = Math.max(1, ...found.map(({ variation }) => (variation.patch?.insertions ?? 0) + (variation.patch?.deletions ?? 0)));
   return (
-    <ul class="cards" aria-label="Attempts">
+    <ul ref={list} class="cards" aria-label="Attempts">
       {found.map(({ variation }) => {
         const id = variation.variation_id;
         const chosen = run.winning_variation_id === id;
@@ -34,8 +40,7 @@ export function Cards({ run, found, likes, shown, against, onShow, onChoose }: P
         return (
           <li key={id} class={classes}>
             <p class="row card-title">
-              <Number id={id} chosen={chosen} /> <strong class="grow cut" title={nameOf(variation)}>{nameOf(variation)}</strong>
-              <Status status={variation.status} />
+              <Number id={id} chosen={chosen} /> <strong class="grow card-name" title={nameOf(variation)}>{nameOf(variation)}</strong>
             </p>
             <Size variation={variation} most={most} />
             <p class="card-facts soft number">
@@ -44,7 +49,7 @@ export function Cards({ run, found, likes, shown, against, onShow, onChoose }: P
               <span>{cost(variation.usage?.cost_usd)}</span>
               {variation.seconds !== null && variation.seconds !== undefined && <span>{duration(variation.seconds)}</span>}
             </p>
-            <Ending variation={variation} />
+            <Ending run={run} variation={variation} />
             <Check run={run} variation={variation} />
             <Same likes={likes.get(id)} />
             {variation.summary && <Summary text={variation.summary} />}
@@ -53,7 +58,7 @@ export function Cards({ run, found, likes, shown, against, onShow, onChoose }: P
                 Look<span class="hidden"> at attempt {id}</span>
               </button>
               <button
-                class={chosen ? "" : "primary"}
+                class={chosen || id !== shown ? "" : "primary"}
                 disabled={variation.status !== "completed"}
                 title={variation.status === "completed" ? undefined : "Only an attempt that has completed can be chosen."}
                 onClick={() => onChoose(id)}
@@ -72,14 +77,23 @@ export function Cards({ run, found, likes, shown, against, onShow, onChoose }: P
 /** Size of the patch in figures, and as a bar to compare at a glance. */
 function Size({ variation, most }: { variation: Variation; most: number }) {
   const patch = variation.patch;
-  if (!patch) return <p class="soft">{hasEnded(variation.status) ? "no patch" : "no patch yet"}</p>;
-  if (patch.files === 0) return <p class="warn">changed nothing</p>;
+  const status = <Status status={variation.status} />;
+  if (!patch || patch.files === 0)
+    return (
+      <p class="card-size">
+        {status}
+        {patch ? <span class="warn">changed nothing</span> : <span class="soft">{hasEnded(variation.status) ? "no patch" : "no patch yet"}</span>}
+      </p>
+    );
   const width = (lines: number): string => `${(100 * lines) / most}%`;
   return (
     <div>
-      <p class="number">
-        <span class="good">+{patch.insertions}</span> <span class="bad">−{patch.deletions}</span>{" "}
-        <span class="soft">in {plural(patch.files, "file")}</span>
+      <p class="card-size">
+        {status}
+        <span class="number">
+          <span class="good">+{count(patch.insertions)}</span> <span class="bad">−{count(patch.deletions)}</span>{" "}
+          <span class="soft">in {plural(patch.files, "file")}</span>
+        </span>
       </p>
       <div class="size-bar" aria-hidden="true">
         <span class="size-add" style={{ width: width(patch.insertions) }} />
@@ -89,15 +103,12 @@ function Size({ variation, most }: { variation: Variation; most: number }) {
   );
 }
 
-function Ending({ variation }: { variation: Variation }) {
+function Ending({ run, variation }: { run: Run; variation: Variation }) {
   if (variation.status === "completed")
     return variation.stop_reason && variation.stop_reason !== "end_turn" ? <p class="warn">{stopWords(variation.stop_reason)}</p> : null;
-  if (!variation.message) return null;
-  return (
-    <p class="bad">
-      {visible(variation.message)} {visible(variation.remedy ?? "")}
-    </p>
-  );
+  // What ended all of them stands above all of them.
+  if (!variation.message || variation.message === run.message) return null;
+  return <p class="bad">{sentences(variation.message, variation.remedy)}</p>;
 }
 
 function Check({ run, variation }: { run: Run; variation: Variation }) {

@@ -89,15 +89,16 @@ function ColumnHead({ run, attempt, variation, now, replayed }: HeadProps) {
   return (
     <header class="column-head">
       <p class="row">
-        <Number id={attempt.id} /> <strong class="grow cut">{nameOf(variation)}</strong>
-        <Status status={status} />
+        <Number id={attempt.id} /> <strong class="grow cut" title={nameOf(variation)}>{nameOf(variation)}</strong>
       </p>
       <p class="column-facts soft number">
+        <Status status={status} />
         <span>turn {attempt.turn}</span>
         <span>{usage ? `${short(tokens(usage))} tokens` : "no tokens yet"}</span>
         {usage && <span>{cost(usage.cost_usd)}</span>}
         {seconds !== null && <span>{duration(seconds)}</span>}
-        {attempt.patch && (
+        {attempt.patch && attempt.patch.files === 0 && <span class="warn">changed nothing</span>}
+        {attempt.patch && attempt.patch.files > 0 && (
           <span>
             <span class="good">+{attempt.patch.insertions}</span> <span class="bad">−{attempt.patch.deletions}</span>
           </span>

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { Session } from "../../../run/session";
 import { hasEnded, type Run } from "../../../api/types";
 import { ago, cost, moment, repositoryName, totalCost } from "../../../text/format";
-import { firstLine, visible } from "../../../text/visible";
+import { firstLine, sentences, visible } from "../../../text/visible";
 import { Dialog } from "../../../ui/Dialog";
 import { Status } from "../../../ui/Status";
 import "./style.css";
@@ -57,12 +57,12 @@ export function Head({ run, session, onCancel, onDelete }: Props) {
         <time class="soft" dateTime={run.created_at} title={moment(run.created_at)}>
           {ago(run.created_at)}
         </time>
-        {run.check && (
-          <span class="soft">
-            check: <code>{visible(run.check)}</code>
-          </span>
-        )}
       </p>
+      {run.check && (
+        <p class="soft cut run-check" title={visible(run.check)}>
+          check: <code>{firstLine(run.check, 300)}</code>
+        </p>
+      )}
       {whole.trim() !== line && (
         <details class="whole-prompt">
           <summary class="soft">Whole prompt</summary>
@@ -71,7 +71,7 @@ export function Head({ run, session, onCancel, onDelete }: Props) {
       )}
       {run.message && (
         <p class="notice bad">
-          {visible(run.message)} {visible(run.remedy ?? "")}
+          {sentences(run.message, run.remedy)}
         </p>
       )}
       {asking && (

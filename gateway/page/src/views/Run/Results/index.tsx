@@ -82,6 +82,7 @@ export function Results({ run, session, patches, rest, base }: Props) {
     <div class="results">
       <Chosen run={run} />
       <Cards run={run} found={found} likes={likes} shown={shown} against={against} onShow={(id) => show(id, null)} onChoose={setChoosing} />
+      {found.some((one) => one.variation.patch) && (
       <div class="versus row" role="group" aria-label="What is shown below">
         <label class="row">
           Show
@@ -114,6 +115,7 @@ export function Results({ run, session, patches, rest, base }: Props) {
         <span class="grow" />
         {a?.variation.patch && against === null && <Take run={run} id={shown} path={patches.path(shown)} />}
       </div>
+      )}
       {against !== null && pairs && b ? (
         <PairView key={`${shown}-${against}`} a={shown} b={against} pairs={pairs} found={found} equal={likes.get(shown)?.get(against) ?? null} />
       ) : a?.patch && against === null ? (
@@ -138,7 +140,8 @@ function likenesses(found: readonly Found[]): Likes {
   const likes: Likes = new Map(found.map((one) => [one.variation.variation_id, new Map()]));
   found.forEach((one, at) => {
     for (const other of found.slice(at + 1)) {
-      const like = one.patch && other.patch ? likeness(one.patch, other.patch) : null;
+      // That both changed nothing, each says by itself.
+      const like = one.patch?.files.length && other.patch ? likeness(one.patch, other.patch) : null;
       if (!like) continue;
       likes.get(one.variation.variation_id)?.set(other.variation.variation_id, like);
       likes.get(other.variation.variation_id)?.set(one.variation.variation_id, like);
