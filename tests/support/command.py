@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Terminal:
         deadline = time.monotonic() + seconds
         while text.encode() not in self.output[since:]:
             assert time.monotonic() < deadline, self.output.decode(errors="replace")
-            assert self._read(), self.output.decode(errors="replace")
+            assert self.read(), self.output.decode(errors="replace")
 
     def type(self, text: str) -> None:
         """Type ``text``; ``\\x03`` is Ctrl-C."""
@@ -75,16 +75,22 @@ class Terminal:
     def finish(self, seconds: float = SECONDS) -> int:
         """Read the rest and return the exit code."""
         deadline = time.monotonic() + seconds
-        while self._read():
+        while self.read():
             assert time.monotonic() < deadline, self.output.decode(errors="replace")
         return self.process.wait(max(0.1, deadline - time.monotonic()))
+
+    @property
+    def modes(self) -> int:
+        """The terminal's local modes, of ``termios``."""
+        modes: int = termios.tcgetattr(self._master)[3]
+        return modes
 
     def hang_up(self) -> None:
         """Close the terminal, as its window does."""
         os.close(self._master)
         self._master = -1
 
-    def _read(self) -> bool:
+    def read(self) -> bool:
         """Take in what there is; whether more may come."""
         ready, _, _ = select.select([self._master], [], [], 0.2)
         if not ready:
@@ -102,6 +108,15 @@ def terminal(
     *words: str, cwd: Path, width: int = 80, height: int = 40, **settings: str
 ) -> Iterator[Terminal]:
     """Run the command on a terminal of the given size."""
+    with on_terminal([COMMAND, *words], cwd, width, height, settings) as shown:
+        yield shown
+
+
+@contextmanager
+def on_terminal(
+    words: Sequence[str], cwd: Path, width: int, height: int, settings: Mapping[str, str]
+) -> Iterator[Terminal]:
+    """Run any program on a terminal of the given size."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
@@ -109,7 +124,7 @@ def terminal(
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
     process = subprocess.Popen(
-        [COMMAND, *words],
+        words,
         cwd=cwd,
         env=environment(TERM="xterm-256color", **settings),
         stdin=slave,

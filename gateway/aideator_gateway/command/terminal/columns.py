@@ -1,4 +1,7 @@
-"""A run as it goes on: variations side by side, or one of them below a line for each."""
+"""A run as it goes on: variations side by side, or one of them below a line for each.
+
+In the latter case keys say which one that is.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -7,9 +10,11 @@ from rich.console import Console, Group, RenderableType
 from rich.control import Control
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from aideator_gateway.command.terminal.events import VariationEvent
 from aideator_gateway.command.terminal.focus import Focus
+from aideator_gateway.command.terminal.keys import Keys
 from aideator_gateway.command.terminal.pane import Pane
 from aideator_gateway.command.terminal.view import View
 from aideator_gateway.http.sse import Message
@@ -17,6 +22,8 @@ from aideator_gateway.runs.model import Variation
 
 MIN_WIDTH = 40
 """Characters of the terminal's width that each variation needs."""
+
+_HINT = "1-{last}, Tab, arrows: look at one · 0: at whoever speaks · Ctrl-C: cancel"
 
 MAX_HEIGHT = 40
 MIN_HEIGHT = 8
@@ -59,6 +66,8 @@ class Columns(View):
         }
         self._focus = Focus(min(self._panes))
         self._lock = threading.Lock()
+        self._keys = Keys(self._pressed, self._resumed)
+        self._anew = False
         self._live = self._new_live()
         self._size = console.size
 
@@ -72,9 +81,16 @@ class Columns(View):
         )
 
     def _open(self) -> None:
-        self._live.start(refresh=True)
+        self._keys.open()
+        try:
+            self._live.start(refresh=True)
+        except BaseException:
+            self._keys.close()
+            raise
 
     def _close(self, *, left: bool) -> None:
+        # First of all: whatever else fails, the terminal is as it was.
+        self._keys.close()
         if left:
             with self._lock:
                 for pane in self._panes.values():
@@ -86,12 +102,33 @@ class Columns(View):
         with self._lock:
             self._panes[event.variation_id].add(event)
             self._focus.hear(event.variation_id, ended=not isinstance(event, Message))
-        if self._console.size != self._size:
+        if self._anew or self._console.size != self._size:
             self._begin_anew()
+
+    def _pressed(self, key: str) -> None:
+        """Look at the variation that a key names; 0 leaves it to whoever speaks."""
+        numbers = list(self._panes)
+        with self._lock:
+            at = numbers.index(self._focus.number)
+            if key in ("next", "previous"):
+                step = 1 if key == "next" else -1
+                self._focus.choose(numbers[(at + step) % len(numbers)])
+            elif key == "0":
+                self._focus.choose(None)
+            elif key in map(str, numbers):
+                self._focus.choose(int(key))
+            else:
+                return
+        self._live.refresh()
+
+    def _resumed(self) -> None:
+        # A signal may come at any moment: the picture is drawn with the next event.
+        self._anew = True
 
     def _begin_anew(self) -> None:
         """Draw on an empty screen: where the last picture is now, only the terminal knows."""
         self._size = self._console.size
+        self._anew = False
         self._live.stop()
         self._console.control(Control.clear(), Control.home())
         self._live = self._new_live()
@@ -119,4 +156,10 @@ class Columns(View):
                 for number, pane in self._panes.items()
             ]
             room = max(MIN_HEIGHT, height - len(lines))
-            return Group(*lines, self._panes[seen].render(self._console, self._console.width, room))
+            below = []
+            if self._keys.active and room > MIN_HEIGHT:
+                room -= 1
+                below = [Text(_HINT.format(last=len(lines)), style="dim")]
+                below[0].truncate(self._console.width, overflow="ellipsis")
+            pane = self._panes[seen].render(self._console, self._console.width, room)
+            return Group(*lines, pane, *below)

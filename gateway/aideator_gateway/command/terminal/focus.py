@@ -10,6 +10,8 @@ SETTLED_SECONDS = 3.0
 class Focus:
     """Stays with a variation as long as it goes on, then moves to the one heard of last.
 
+    One that a person has chosen stays until that person says otherwise.
+
     Parameters
     ----------
     number
@@ -24,6 +26,7 @@ class Focus:
         self._last = number
         self._active_at: dict[int, float] = {number: now()}
         self._ended: set[int] = set()
+        self._chosen: int | None = None
 
     def hear(self, number: int, *, ended: bool) -> None:
         """Take in that a variation said something, or came to its end."""
@@ -33,9 +36,18 @@ class Focus:
         else:
             self._last = number
 
+    def choose(self, number: int | None) -> None:
+        """Stay with a variation; ``None`` follows whoever speaks again."""
+        self._chosen = number
+
     @property
     def number(self) -> int:
         """The variation to look at now."""
+        if self._chosen is not None:
+            # Whoever is followed again later has been seen until then.
+            self._number = self._chosen
+            self._active_at.setdefault(self._chosen, self._now())
+            return self._chosen
         silent = self._now() - self._active_at[self._number] > SETTLED_SECONDS
         if (silent or self._number in self._ended) and self._last not in self._ended:
             self._number = self._last
