@@ -187,6 +187,26 @@ def test_ctrl_c_in_a_pager_comes_back_to_the_question(tmp_path: Path) -> None:
         assert re.search(r"No winner is recorded: aideator select run_\w+ N", out)
 
 
+def test_that_none_is_good_enough_is_recorded_with_a_reason(tmp_path: Path) -> None:
+    with choosing(tmp_path, {1: greets("Hi"), 2: greets("Howdy")}) as chooser:
+        chooser.answer("n", until="Why none of them?")
+        chooser.screen.type("Both are rude.\r")
+        assert chooser.screen.finish() == 0
+        assert "Winner: nobody, recorded for run_" in plain(chooser.screen.output)
+        assert chooser.winner() == (None, "Both are rude.")
+        words = ("--data-dir", str(chooser.data))
+        shown = run("show", *words, cwd=chooser.repository).stdout.decode()
+        assert "Winner: nobody: Both are rude." in shown
+        assert re.search(" nobody ", run("list", *words, cwd=chooser.repository).stdout.decode())
+        run("select", "2", *words, cwd=chooser.repository)
+        said = run("select", "--none", "--reason", "No.", *words, cwd=chooser.repository).stdout
+        assert said.startswith(b"Winner: nobody, recorded for run_")
+        assert chooser.winner() == (None, "No.")
+        for wrong in (("select",), ("select", "1", "--none")):
+            error = run(*wrong, *words, cwd=chooser.repository, expect=2).stderr
+            assert b"--none in place of N" in error
+
+
 def test_the_end_of_input_is_nobody(tmp_path: Path) -> None:
     with choosing(tmp_path, {1: greets("Hi")}) as chooser:
         chooser.answer("c 1", until="Why variation 1?")

@@ -38,6 +38,26 @@ def test_selecting_again_replaces_and_keeps_history(demo_gateway: Gateway, finis
     ]
 
 
+def test_that_none_is_good_enough_is_recorded_and_can_be_taken_back(
+    demo_gateway: Gateway, finished: str
+) -> None:
+    choices: list[dict[str, object]] = [
+        {"winning_variation_id": 1},
+        {"winning_variation_id": None, "reason": "All of them break the build."},
+    ]
+    for choice in choices:
+        assert demo_gateway.http.post(f"/runs/{finished}/select", json=choice).status_code == 200
+    run = demo_gateway.run(finished)
+    assert run["winning_variation_id"] is None
+    last = run["selections"][-1]
+    assert (last["variation_id"], last["reason"]) == (None, "All of them break the build.")
+    demo_gateway.http.post(f"/runs/{finished}/select", json={"winning_variation_id": 2})
+    assert demo_gateway.run(finished)["winning_variation_id"] == 2
+    # Nothing at all is not null: who forgets it has not decided.
+    answer = demo_gateway.http.post(f"/runs/{finished}/select", json={"reason": "Hm."})
+    assert answer.status_code == 422
+
+
 def test_selecting_what_does_not_exist(demo_gateway: Gateway, finished: str) -> None:
     for winner in (0, -1, 3, 2**80):
         body = {"winning_variation_id": winner}
@@ -70,6 +90,8 @@ def test_a_running_run(shared_repository: Path, tmp_path: Path) -> None:
         assert gateway.run(run_id)["status"] == "running"
         early = gateway.http.post(f"/runs/{run_id}/select", json={"winning_variation_id": 2})
         assert (early.status_code, early.json()["code"]) == (409, "variation_not_completed")
+        none = gateway.http.post(f"/runs/{run_id}/select", json={"winning_variation_id": None})
+        assert (none.status_code, none.json()["code"]) == (409, "run_active")
         chosen = gateway.http.post(f"/runs/{run_id}/select", json={"winning_variation_id": 1})
         assert chosen.status_code == 200
         refused = gateway.http.delete(f"/runs/{run_id}")

@@ -344,7 +344,7 @@ def test_a_locked_database_is_not_ready_also_where_nothing_runs(tmp_path: Path) 
 class DeletedMeanwhile(Store):
     """A store in which somebody deletes a run between a look at it and the choice."""
 
-    async def select(self, run_id: str, variation_id: int, reason: str | None) -> bool:
+    async def select(self, run_id: str, variation_id: int | None, reason: str | None) -> bool:
         """Choose what was deleted just now."""
         await self.delete_run(run_id)
         return await super().select(run_id, variation_id, reason)

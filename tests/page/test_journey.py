@@ -75,6 +75,13 @@ def choose(page: Page, gateway: Gateway) -> str:
     choice.get_by_text("Before: 1").click()
     expect(choice).to_contain_text("It is the clearest.")
 
+    page.get_by_role("button", name="None is good enough").click()
+    page.get_by_label(re.compile("Why none of them")).fill("All are too long.")
+    page.get_by_role("dialog").get_by_role("button", name="Record that").click()
+    expect(choice).to_contain_text("Chosen: none of them All are too long.")
+    assert gateway.run(run_id)["winning_variation_id"] is None
+    gateway.http.post(f"/runs/{run_id}/select", json={"winning_variation_id": 1})
+
     page.goto(f"{gateway.url}/#/runs/{run_id}/results/2")
     page.get_by_role("button", name="Apply or download").click()
     expect(page.get_by_role("dialog")).to_contain_text(f"aideator apply {run_id} 2")

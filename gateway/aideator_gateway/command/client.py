@@ -113,8 +113,8 @@ class Client:
         """Return a variation's transcript, JSON lines."""
         return self._call("GET", f"/runs/{run_id}/variations/{variation_id}/transcript").content
 
-    def select(self, run_id: str, variation_id: int, reason: str | None = None) -> None:
-        """Record the winner."""
+    def select(self, run_id: str, variation_id: int | None, reason: str | None = None) -> None:
+        """Record the winner; ``None`` for none of them."""
         body: dict[str, Any] = {"winning_variation_id": variation_id}
         if reason:
             body["reason"] = reason

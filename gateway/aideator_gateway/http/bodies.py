@@ -19,9 +19,11 @@ class NewSelection(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    winning_variation_id: StrictInt = Field(examples=[2])
+    winning_variation_id: StrictInt | None = Field(
+        examples=[2], description="Null, once the run has ended: none of them is good enough."
+    )
     reason: Annotated[str, Field(max_length=10_000)] | None = Field(
-        default=None, description="Why this one; kept with the selection."
+        default=None, description="Why this one, or none; kept with the selection."
     )
 
 

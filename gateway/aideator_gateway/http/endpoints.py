@@ -165,7 +165,7 @@ ENDPOINTS = (
         handler=handlers.select_variation,
         body=NewSelection,
         answers={200: Answer(description="Selection successfully recorded.", model=Success)},
-        problems=(*_BODY, *_VARIATION, "variation_not_completed"),
+        problems=(*_BODY, *_VARIATION, "variation_not_completed", "run_active"),
     ),
     Endpoint(
         method="POST",

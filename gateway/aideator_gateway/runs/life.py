@@ -200,22 +200,38 @@ class Runs:
             raise _no_run(run_id)  # deleted meanwhile
         return PatchEvent.model_validate_json(entry.line).content()
 
-    async def select(self, run_id: str, variation_id: int, reason: str | None) -> None:
+    async def select(self, run_id: str, variation_id: int | None, reason: str | None) -> None:
         """Record the winner; a later choice replaces it, and both are kept.
+
+        Parameters
+        ----------
+        variation_id
+            Who wins; ``None`` says that none of them is good enough.
 
         Raises
         ------
         Problem
-            If the variation does not exist or has not completed.
+            If the variation does not exist or has not completed; for none of them, if the run
+            has not ended.
         """
+        if variation_id is None:
+            run = await self.get(run_id)
+            if not run.status.ended:
+                raise Problem(
+                    "run_active", f"Run {run_id} is {run.status}: what it brings is not known yet."
+                )
+        else:
+            await self._check_completed(run_id, variation_id)
+        if not await self._store.select(run_id, variation_id, reason):
+            raise _no_run(run_id)  # deleted meanwhile
+
+    async def _check_completed(self, run_id: str, variation_id: int) -> None:
         variation = await self.variation(run_id, variation_id)
         if variation.status is not Status.COMPLETED:
             raise Problem(
                 "variation_not_completed",
                 f"Variation {variation_id} is {variation.status}; select one that is completed.",
             )
-        if not await self._store.select(run_id, variation_id, reason):
-            raise _no_run(run_id)  # deleted meanwhile
 
     async def cancel(self, run_id: str) -> Run:
         """Tell a run to stop and wait until it has; one that has ended stays as it is.

@@ -200,9 +200,9 @@ class Variation(_WithRemedy):
 
 
 class Selection(BaseModel):
-    """One choice of a winner."""
+    """One choice of a winner, or the finding that no attempt is good enough."""
 
-    variation_id: int
+    variation_id: int | None = Field(description="Null: none of them.")
     reason: str | None
     selected_at: datetime
 

@@ -47,10 +47,9 @@ def to_run(
         {
             **row.model_dump(warnings=False),
             "limits": _read(Limits, row.limits, bad, "limits."),
-            "winning_variation_id": selections[-1].variation_id if selections else None,
+            "winning_variation_id": selections[-1].variation_id or None if selections else None,
             "selections": [
-                _read(Selection, choice.model_dump(warnings=False), bad, "selections.")
-                for choice in selections
+                _read(Selection, _to_selection(choice), bad, "selections.") for choice in selections
             ],
             "variations": [_to_variation(variation, bad) for variation in variations],
         },
@@ -62,6 +61,10 @@ def to_run(
     logger.warning("run %s is stored with values that cannot be read: %s", row.run_id, names)
     said = f"Stored values of this run cannot be read and are left out: {names}."
     return run.model_copy(update={"message": f"{run.message} {said}" if run.message else said})
+
+
+def _to_selection(row: SelectionRow) -> dict[str, Any]:
+    return {**row.model_dump(warnings=False), "variation_id": row.variation_id or None}
 
 
 def _to_variation(row: VariationRow, bad: list[str]) -> Variation:

@@ -142,15 +142,18 @@ class Store(Entries):
                     )
                 await session.execute(statement.values(**change.values))
 
-    async def select(self, run_id: str, variation_id: int, reason: str | None) -> bool:
-        """Write a choice; earlier ones are kept. ``False`` if there is no such run any more."""
+    async def select(self, run_id: str, variation_id: int | None, reason: str | None) -> bool:
+        """Write a choice, ``None`` for none of them; earlier ones are kept.
+
+        ``False`` if there is no such run any more.
+        """
         async with self.transaction() as session:
             if await session.get(RunRow, run_id) is None:
                 return False
             session.add(
                 SelectionRow(
                     run_id=run_id,
-                    variation_id=variation_id,
+                    variation_id=variation_id or 0,
                     reason=reason,
                     selected_at=datetime.now(UTC),
                 )

@@ -118,6 +118,7 @@ class SelectionRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     run_id: str = Field(foreign_key="run.run_id", ondelete="CASCADE", index=True)
+    # 0 is none of them: databases that are there allow no NULL here.
     variation_id: int
     reason: str | None = None
     selected_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))

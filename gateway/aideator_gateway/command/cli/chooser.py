@@ -26,13 +26,13 @@ from aideator_gateway.command.terminal.tables import files_table, model_line, va
 from aideator_gateway.command.terminal.text import name, one_line
 from aideator_gateway.runs.model import Run, Variation
 
-SHORT = "v N patch, d N M difference, t N transcript, c N choose, a N apply, ? help"
+SHORT = "v N patch, d N M diff, t N transcript, c N choose, a N apply, n none, ? help"
 
-PROMPT = "Look or choose [v d t c a l ?, Enter for nobody]: "
+PROMPT = "Look or choose [v d t c a n l ?, Enter for later]: "
 
 _COMMAND = re.compile(r"(?P<verb>[a-z]*|\?)(?P<numbers>[\s,\d]*)", re.ASCII)
 
-_COMMANDS = ("view", "diff", "transcript", "choose", "apply", "list", "help")
+_COMMANDS = ("view", "diff", "transcript", "choose", "apply", "none", "list", "help")
 
 # A number alone is looked at: choosing takes a word of its own.
 _VERBS = {"": "v", "?": "h", **{w: w[0] for w in _COMMANDS}, **{w[0]: w[0] for w in _COMMANDS}}
@@ -52,7 +52,7 @@ class Chooser:
     attempts
         Of the run; at least one has completed.
     record
-        Records the winner, and why.
+        Records the winner, or that none is good enough, and why.
     hosts
         Those that the repository's own one may redirect to.
     """
@@ -61,7 +61,7 @@ class Chooser:
         self,
         console: Console,
         attempts: Attempts,
-        record: Callable[[int, str | None], None],
+        record: Callable[[int | None, str | None], None],
         *,
         hosts: Collection[str],
     ) -> None:
@@ -73,7 +73,7 @@ class Chooser:
         self._numbers = [v.variation_id for v in self._run.variations]
 
     def ask(self) -> None:
-        """Ask until somebody wins, or nobody does: Enter alone, ``q``, or input that ends.
+        """Ask until it is decided, or left for later: Enter alone, ``q``, or input that ends.
 
         Raises
         ------
@@ -119,6 +119,8 @@ class Chooser:
             return False
         if verb in _ONE_NUMBER:
             return self._of_one(verb, numbers)
+        if verb == "n":
+            return self._choose_none()
         if verb == "l":
             self._console.print(variations_table(self._run, self._attempts.same))
             self._files()
@@ -182,6 +184,12 @@ class Chooser:
         self._record(number, reason or None)
         return True
 
+    def _choose_none(self) -> bool:
+        reason = _typed("Why none of them? (Enter for no reason, Ctrl-C for back) ")
+        if reason is not None:
+            self._record(None, reason or None)
+        return reason is not None
+
     def _checkout(self) -> Checkout:
         found = checkout_of(self._run)
         if found is None:
@@ -197,7 +205,7 @@ class Chooser:
             self._console.print(files_table(files, self._numbers))
 
     def _short(self) -> str:
-        return SHORT if len(self._numbers) > 1 else SHORT.replace("d N M difference, ", "")
+        return SHORT if len(self._numbers) > 1 else SHORT.replace("d N M diff, ", "")
 
     def _help(self) -> str:
         into = checkout_of(self._run)
@@ -208,8 +216,9 @@ class Chooser:
             "  t 2      what 2 said and did\n"
             "  c 2      choose 2; a reason is asked for\n"
             f"  a 2      choose 2, and {where}\n"
+            "  n        none is good enough; a reason is asked for\n"
             "  l        the table again\n"
-            "  Enter, q nobody wins; aideator select decides later\n"
+            "  Enter, q leave it open; aideator select decides later\n"
             "Ctrl-C leaves without a winner. Long output goes through $PAGER, else less."
         )
 

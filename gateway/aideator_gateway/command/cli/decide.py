@@ -22,23 +22,30 @@ from aideator_gateway.settings import Settings
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, required=True, metavar="[RUN] N", shell_complete=complete)
-@click.option("--reason", help="Why this one; kept with the choice.")
+@click.argument("arguments", nargs=-1, metavar="[RUN] N", shell_complete=complete)
+@click.option("--none", "none", is_flag=True, help="None of them is good enough.")
+@click.option("--reason", help="Why this one, or none; kept with the choice.")
 @settings_options("data_dir")
-def select(arguments: tuple[str, ...], reason: str | None, data_dir: Path | None) -> None:
+def select(
+    arguments: tuple[str, ...], none: bool, reason: str | None, data_dir: Path | None
+) -> None:
     """Record variation N as the winner of a run.
 
     RUN is a run's id or the start of one; without it, the newest run with a completed
     variation, inside a checkout the newest such run of its repository. Selecting again
-    replaces the winner; earlier choices are kept in the run's history.
+    replaces the winner; earlier choices are kept in the run's history. --none in place of N
+    records that none of them is good enough.
     """
     word, number = run_and_number(arguments)
-    if number is None:
-        raise click.UsageError("Say which variation wins: aideator select [RUN] N.")
+    if (number is None) is not none:
+        raise click.UsageError(
+            "Say which variation wins: aideator select [RUN] N, or --none in place of N."
+        )
     with for_reading(Settings.load({"data_dir": data_dir})) as client:
         run = find_run(client, word, COMPLETED, checkout=Checkout.around())
         client.select(run.run_id, number, reason)
-    say(f"Winner: variation {number}, recorded for {run.run_id}.")
+    who = "nobody" if none else f"variation {number}"
+    say(f"Winner: {who}, recorded for {run.run_id}.")
 
 
 @click.command()

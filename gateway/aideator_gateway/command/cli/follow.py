@@ -27,8 +27,8 @@ from aideator_gateway.runs.model import NewRun, Run, Variation
 PATCH_LINES = 200
 """Lines of one patch shown on a terminal here; ``aideator show`` has all."""
 
-Record = Callable[[int, str | None], None]
-"""Records a winner, and why it is one."""
+Record = Callable[[int | None, str | None], None]
+"""Records a winner, or that none is good enough, and why."""
 
 Choose = Callable[[Attempts, Record], None]
 """Looks at what there is, and records a winner or none."""
@@ -230,12 +230,13 @@ class Follower:
             return run
         recorded = False
 
-        def record(winner: int, reason: str | None = None) -> None:
+        def record(winner: int | None, reason: str | None = None) -> None:
             nonlocal recorded
             self._client.select(run.run_id, winner, reason)
             recorded = True
             of = f", recorded for {run.run_id}" if self._kept else ""
-            say(f"Winner: variation {winner}{of}.", err=self._console is None)
+            who = "nobody" if winner is None else f"variation {winner}"
+            say(f"Winner: {who}{of}.", err=self._console is None)
 
         try:
             self._choose(attempts, record)

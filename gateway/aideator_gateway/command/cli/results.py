@@ -142,7 +142,8 @@ def _show_run(out: Console, attempts: Attempts) -> None:
         choice = run.selections[-1]
         reason = f": {printable(choice.reason)}" if choice.reason else ""
         out.print()
-        out.print(f"Winner: variation {choice.variation_id}{reason}")
+        nobody = choice.variation_id is None
+        out.print(f"Winner: {'nobody' if nobody else f'variation {choice.variation_id}'}{reason}")
 
 
 def _show_variation(out: Console, run: Run, variation: Variation, patch: bytes) -> None:

@@ -131,7 +131,9 @@ def runs_table(runs: Sequence[Run]) -> Table:
             run.run_id,
             run.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
             Text(str(run.status), style=STYLES[run.status]),
-            "" if winner is None else f"{winner} of {len(run.variations)}",
+            ("nobody" if run.selections else "")
+            if winner is None
+            else f"{winner} of {len(run.variations)}",
             *(
                 Text(text, no_wrap=True, overflow="ellipsis")
                 for text in (

@@ -171,7 +171,7 @@ function Row({ run, onDelete }: { run: Run; onDelete(): void }) {
             <span class="soft">chosen</span> <Number id={run.winning_variation_id} chosen />
           </>
         ) : (
-          <span class="soft">{hasEnded(run.status) ? "none chosen" : ""}</span>
+          <span class="soft">{(run.selections ?? []).length > 0 ? "none of them" : hasEnded(run.status) ? "not chosen yet" : ""}</span>
         )}
       </span>
       <span class="run-cost soft number">{cost(totalCost(run.variations.map((one) => one.usage)))}</span>

@@ -12,7 +12,13 @@ export function Chosen({ run }: { run: Run }) {
   return (
     <section class="choice" aria-label="Choice">
       <p>
-        <strong>Chosen: attempt</strong> <Number id={last.variation_id} chosen />{" "}
+        {last.variation_id === null ? (
+          <strong>Chosen: none of them</strong>
+        ) : (
+          <>
+            <strong>Chosen: attempt</strong> <Number id={last.variation_id} chosen />
+          </>
+        )}{" "}
         {last.reason && <q>{visible(last.reason)}</q>} <span class="soft">{moment(last.selected_at)}</span>
       </p>
       {earlier.length > 0 && (
@@ -21,7 +27,7 @@ export function Chosen({ run }: { run: Run }) {
           <ol>
             {earlier.map((one) => (
               <li key={one.selected_at}>
-                <Number id={one.variation_id} /> {one.reason && <q>{visible(one.reason)}</q>}{" "}
+                {one.variation_id === null ? "none" : <Number id={one.variation_id} />} {one.reason && <q>{visible(one.reason)}</q>}{" "}
                 <span class="soft">{moment(one.selected_at)}</span>
               </li>
             ))}

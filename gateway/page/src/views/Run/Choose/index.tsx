@@ -8,7 +8,8 @@ import "./style.css";
 
 interface Props {
   run: Run;
-  id: number;
+  /** Null records that none is good enough. */
+  id: number | null;
   onClose(): void;
   onChosen(): void;
 }
@@ -25,7 +26,7 @@ export function Choose({ run, id, onClose, onChosen }: Props) {
           body: { winning_variation_id: id, ...(reason.trim() ? { reason: reason.trim() } : {}) },
         }),
       );
-      announce(`Attempt ${id} is chosen.`);
+      announce(id === null ? "Recorded: none of them." : `Attempt ${id} is chosen.`);
       onChosen();
       onClose();
     } catch (error) {
@@ -34,12 +35,13 @@ export function Choose({ run, id, onClose, onChosen }: Props) {
     }
   };
   const before = run.winning_variation_id;
+  const title = id === null ? "None is good enough" : `Choose attempt ${id}`;
   return (
-    <Dialog title={`Choose attempt ${id}`} onClose={onClose}>
+    <Dialog title={title} onClose={onClose}>
       <form class="choose" onSubmit={(event) => void send(event)}>
         {before && before !== id && <p>It takes the place of attempt {before}; that choice stays in the history.</p>}
         <label>
-          Why this one? <span class="soft">(optional, kept with the choice)</span>
+          {id === null ? "Why none of them?" : "Why this one?"} <span class="soft">(optional, kept with the choice)</span>
           <textarea
             rows={3}
             autoFocus
@@ -58,7 +60,7 @@ export function Choose({ run, id, onClose, onChosen }: Props) {
             Not yet
           </button>
           <button class="primary" type="submit">
-            Choose attempt {id}
+            {id === null ? "Record that" : title}
           </button>
         </p>
       </form>

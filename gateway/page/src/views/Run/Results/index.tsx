@@ -31,7 +31,7 @@ export interface Found {
 }
 
 export function Results({ run, session, patches, rest, base }: Props) {
-  const [choosing, setChoosing] = useState<number | null>(null);
+  const [choosing, setChoosing] = useState<number | "none" | null>(null);
   const found: Found[] = run.variations.map((variation) => {
     if (!variation.patch)
       return { variation, patch: null, reason: hasEnded(variation.status) ? "It left no patch." : "It is still at work." };
@@ -113,6 +113,11 @@ export function Results({ run, session, patches, rest, base }: Props) {
           </button>
         )}
         <span class="grow" />
+        {hasEnded(run.status) && (
+          <button class="quiet" onClick={() => setChoosing("none")}>
+            None is good enough …
+          </button>
+        )}
         {a?.variation.patch && against === null && <Take run={run} id={shown} path={patches.path(shown)} />}
       </div>
       )}
@@ -127,7 +132,7 @@ export function Results({ run, session, patches, rest, base }: Props) {
         </p>
       )}
       {choosing !== null && (
-        <Choose run={run} id={choosing} onClose={() => setChoosing(null)} onChosen={() => void session.refresh()} />
+        <Choose run={run} id={choosing === "none" ? null : choosing} onClose={() => setChoosing(null)} onChosen={() => void session.refresh()} />
       )}
     </div>
   );
