@@ -13,6 +13,7 @@ import pytest
 from aideator_gateway.scripted_model.script import HttpError, Reply, Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import Terminal, run, terminal
+from tests.support.programs import Programs
 from tests.support.repositories import git, make_repository
 
 EDITOR = "str_replace_based_edit_tool"
@@ -153,6 +154,41 @@ def test_a_long_patch_goes_through_the_pager_whole(tmp_path: Path) -> None:
         assert b"\x1b[" in taken.read_bytes()
         chooser.answer("t 1")
         assert "turn 2" in taken.read_text()
+
+
+def test_patches_go_through_delta_where_it_is(tmp_path: Path) -> None:
+    """A stand-in of that name keeps what it is given; the suite needs no real one."""
+    taken, paged = tmp_path / "taken", tmp_path / "paged"
+    programs = Programs(tmp_path / "bin")
+    programs.write("delta", f'echo "delta: $#" >> {taken}\nexec cat >> {taken}')
+    settings = {"PATH": programs.path, "PAGER": f"cat >> {paged}"}
+
+    def given() -> str:
+        text = taken.read_text()
+        taken.unlink()
+        return text
+
+    with choosing(tmp_path, {1: greets("Hi"), 2: greets("Howdy")}, **settings) as chooser:
+        for look, line in (("v 1", "Hi"), ("d 1 2", "Howdy")):
+            assert "diff --git" not in chooser.answer(look)
+            said = given()
+            assert said.startswith("delta: 0\n")
+            assert f'\n+    return "{line}, " + name\n' in said
+            # It has colours of its own; ours would be taken for the file's.
+            assert "\x1b" not in said
+        assert not paged.exists()
+        chooser.answer("t 1")
+        assert not taken.exists()
+        assert "Says Hi now." in paged.read_text()
+        chooser.answer("q", until="No winner is recorded")
+        assert chooser.screen.finish() == 0
+        words = ("show", "1", "--patch", "--data-dir", str(chooser.data))
+        with terminal(*words, cwd=chooser.repository, **settings) as screen:
+            assert screen.finish() == 0
+        assert "diff --git a/greet.py b/greet.py\n" in given()
+        # Piped, nothing stands between.
+        assert run(*words, cwd=chooser.repository, **settings).stdout.startswith(b"diff --git ")
+        assert not taken.exists()
 
 
 @pytest.mark.parametrize("pager", ["head -n 1", "true", "exit 3"])
