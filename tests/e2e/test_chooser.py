@@ -161,14 +161,16 @@ def test_patches_go_through_delta_where_it_is(tmp_path: Path) -> None:
     taken, paged = tmp_path / "taken", tmp_path / "paged"
     programs = Programs(tmp_path / "bin")
     programs.write("delta", f'echo "delta: $#" >> {taken}\nexec cat >> {taken}')
-    settings = {"PATH": programs.path, "PAGER": f"cat >> {paged}"}
+    way, pager = programs.path, f"cat >> {paged}"
 
     def given() -> str:
         text = taken.read_text()
         taken.unlink()
         return text
 
-    with choosing(tmp_path, {1: greets("Hi"), 2: greets("Howdy")}, **settings) as chooser:
+    with choosing(
+        tmp_path, {1: greets("Hi"), 2: greets("Howdy")}, PATH=way, PAGER=pager
+    ) as chooser:
         for look, line in (("v 1", "Hi"), ("d 1 2", "Howdy")):
             assert "diff --git" not in chooser.answer(look)
             said = given()
@@ -183,11 +185,12 @@ def test_patches_go_through_delta_where_it_is(tmp_path: Path) -> None:
         chooser.answer("q", until="No winner is recorded")
         assert chooser.screen.finish() == 0
         words = ("show", "1", "--patch", "--data-dir", str(chooser.data))
-        with terminal(*words, cwd=chooser.repository, **settings) as screen:
+        with terminal(*words, cwd=chooser.repository, PATH=way, PAGER=pager) as screen:
             assert screen.finish() == 0
         assert "diff --git a/greet.py b/greet.py\n" in given()
         # Piped, nothing stands between.
-        assert run(*words, cwd=chooser.repository, **settings).stdout.startswith(b"diff --git ")
+        done = run(*words, cwd=chooser.repository, PATH=way, PAGER=pager)
+        assert done.stdout.startswith(b"diff --git ")
         assert not taken.exists()
 
 

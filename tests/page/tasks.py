@@ -10,6 +10,8 @@ from playwright.sync_api import Browser, Page
 
 LONGEST_MS = 100
 
+MOST_ELEMENTS = 3000
+
 MARKDOWN = """\
 ## Step {n}
 
@@ -47,3 +49,12 @@ def longest_task(chromium: Browser, page: Page, work: Callable[[], None]) -> flo
     ]
     assert tasks
     return float(max(tasks))
+
+
+def assert_responsive(chromium: Browser, page: Page, what: str, work: Callable[[], None]) -> None:
+    """Assert that no task takes long while ``work`` is done, and print the longest."""
+    longest = longest_task(chromium, page, work)
+    print(f"longest task {what}: {longest:.0f} ms")  # noqa: T201
+    assert longest < LONGEST_MS
+    # Far fewer than there are lines: what cannot be seen is not in the page.
+    assert page.evaluate("document.querySelectorAll('*').length") < MOST_ELEMENTS
