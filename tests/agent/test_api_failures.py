@@ -72,6 +72,7 @@ def test_failures_before_a_response_pass(
         (code, 1, 1),
         (code, 1, 2),
     ]
+    assert [r.message for r in outcome.of(RetryEvent) if r.message.endswith("..")] == []
     assert {event.try_ for event in outcome.of(TextEvent)} == {3}
     assert outcome.completed.turns == 1
     assert len(model.requests) == 3

@@ -139,7 +139,8 @@ class Client:
         begun
             Whether something of the message had come by then.
         """
-        what = str(error) or type(error).__name__
+        # Some end as a sentence does, and here each is a part of one.
+        what = (str(error) or type(error).__name__).rstrip(".")
         if isinstance(error, httpx2.ReadTimeout):
             text = f"The model's server sent nothing for {self._timing.stall:g} s."
             return ModelFailure(ErrorCode.STREAM_STALLED, text)
