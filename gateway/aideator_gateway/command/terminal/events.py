@@ -55,14 +55,14 @@ def _described(event: VariationEvent, *, scripted: bool) -> tuple[str, str]:
         return _message(event, scripted=scripted)
     if isinstance(event, Checked):
         took = f" ({duration(event.seconds)})" if event.seconds else ""
-        return f"check: {check_words(event)}{took}", f"bold {CHECK_STYLES[event.status]}"
+        return f"check: {check_label(event)}{took}", f"bold {CHECK_STYLES[event.status]}"
     used = ", ".join(figures(event.turns, event.usage, event.seconds, scripted=scripted))
     if isinstance(event, Completion):
         return f"completed ({event.stop_reason}): {used}", "bold green"
     return f"{event.status} ({event.code}): {event.message}", "bold red"
 
 
-def check_words(check: CheckResult) -> str:
+def check_label(check: CheckResult) -> str:
     """Return how a check ended, in a word or two."""
     if check.status is CheckStatus.FAILED:
         return f"failed ({check.exit_code})"

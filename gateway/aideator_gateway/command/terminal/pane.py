@@ -13,7 +13,7 @@ from aideator.protocol import Status, Usage
 from aideator_gateway.command.terminal.events import (
     CHECK_STYLES,
     VariationEvent,
-    check_words,
+    check_label,
     describe,
     is_speech,
 )
@@ -159,7 +159,7 @@ class Pane:
     def _check_part(self) -> list[tuple[str, str]]:
         """Return how its check stands, once that is what is left."""
         if self._check is not None:
-            return [(f" · check {check_words(self._check)}", CHECK_STYLES[self._check.status])]
+            return [(f" · check {check_label(self._check)}", CHECK_STYLES[self._check.status])]
         if self._checked and self._status.ended:
             return [(" · check is running", "bold")]
         return []

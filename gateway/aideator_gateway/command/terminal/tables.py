@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aideator.protocol import StopReason
-from aideator_gateway.command.terminal.events import CHECK_STYLES, check_words
+from aideator_gateway.command.terminal.events import CHECK_STYLES, check_label
 from aideator_gateway.command.terminal.pane import STYLES
 from aideator_gateway.command.terminal.text import (
     SCRIPTED,
@@ -111,7 +111,7 @@ def _check(variation: Variation) -> Text:
     check = variation.check
     if check is None:
         return Text("no result yet", style="dim")
-    return Text(check_words(check), style=CHECK_STYLES[check.status])
+    return Text(check_label(check), style=CHECK_STYLES[check.status])
 
 
 def runs_table(runs: Sequence[Run]) -> Table:

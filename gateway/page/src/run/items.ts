@@ -65,7 +65,7 @@ export class Attempt {
     if (event.name === "check") {
       // Its time is not the attempt's.
       this.check = event.data;
-      const { text, bad } = checkWords(event.data);
+      const { text, bad } = checkLabel(event.data);
       this.add({ kind: "check", text: `${text}.`, bad, turn: this.turn, try_: 0, superseded: false });
       return;
     }
@@ -191,7 +191,7 @@ export const stopWords = (reason: string | null | undefined): string =>
   reason ? (STOPS[reason] ?? `Stopped: ${reason}.`) : "";
 
 /** How a check went, in a few words; `bad` where it found something. */
-export function checkWords(check: Pick<CheckResult, "status" | "seconds"> & { exit_code?: number | null }): { text: string; mark: string; bad: boolean } {
+export function checkLabel(check: Pick<CheckResult, "status" | "seconds"> & { exit_code?: number | null }): { text: string; mark: string; bad: boolean } {
   switch (check.status) {
     case "passed":
       return { text: `Check passed in ${duration(check.seconds)}`, mark: "✓", bad: false };

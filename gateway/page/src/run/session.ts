@@ -9,7 +9,7 @@ import { api, ask, Problem } from "../api/client";
 import { follow, type Connection } from "../api/stream";
 import { hasEnded, type Run } from "../api/types";
 import { announce } from "../ui/announce";
-import { Attempt, checkWords, type AttemptEvent } from "./items";
+import { Attempt, checkLabel, type AttemptEvent } from "./items";
 
 const REFRESH_MS = 150;
 
@@ -117,7 +117,7 @@ export class Session {
       this.refreshSoon();
       if (event.name !== "message" && live && !hasEnded(this.run.value?.status ?? "pending")) {
         this.announced = true;
-        announce(event.name === "check" ? `Attempt ${event.data.variation_id}: ${checkWords(event.data).text}.` : `Attempt ${event.data.variation_id} ${event.data.status}.`);
+        announce(event.name === "check" ? `Attempt ${event.data.variation_id}: ${checkLabel(event.data).text}.` : `Attempt ${event.data.variation_id} ${event.data.status}.`);
       }
     }
     this.frame.value += 1;

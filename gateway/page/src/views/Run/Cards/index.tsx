@@ -2,7 +2,7 @@
 import { lexer } from "marked";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { hasEnded, type Run, type Variation } from "../../../api/types";
-import { checkWords, stopWords } from "../../../run/items";
+import { checkLabel, stopWords } from "../../../run/items";
 import { cost, count, duration, plural, short, tokens } from "../../../text/format";
 import { Markdown } from "../../../text/Markdown";
 import { sentences, visible } from "../../../text/visible";
@@ -117,7 +117,7 @@ function Check({ run, variation }: { run: Run; variation: Variation }) {
     if (!run.check || hasEnded(run.status)) return null;
     return <p class="soft">{hasEnded(variation.status) ? "Check is running …" : "Check follows once it is done"}</p>;
   }
-  const { text, mark, bad } = checkWords(check);
+  const { text, mark, bad } = checkLabel(check);
   return (
     <details class="card-check">
       <summary class={check.passed ? "good" : bad ? "bad" : "soft"}>
