@@ -23,7 +23,7 @@ from aideator_gateway.runs.model import Variation
 MIN_WIDTH = 40
 """Characters of the terminal's width that each variation needs."""
 
-_HINT = "1-{last}, Tab, arrows: look at one · 0: at whoever speaks · Ctrl-C: cancel"
+_HINT = "1-{last}, Tab, arrows: look at one · 0: at whoever speaks"
 
 MAX_HEIGHT = 40
 MIN_HEIGHT = 8
