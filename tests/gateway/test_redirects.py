@@ -27,12 +27,14 @@ class Servers:
 @pytest.fixture
 def servers(
     git_servers: list[GitServer], certificate: Certificate, monkeypatch: pytest.MonkeyPatch
-) -> Servers:
+) -> Iterator[Servers]:
     monkeypatch.setenv("GIT_SSL_CAINFO", str(certificate.authority))
     for server in git_servers:
         server.asked.clear()
+    yield Servers(*git_servers)
+    # Other tests are served by them, too.
+    for server in git_servers:
         server.moved.clear()
-    return Servers(*git_servers)
 
 
 @pytest.fixture(scope="module")
