@@ -105,7 +105,7 @@ def test_the_socket_of_a_broker_that_died_is_taken_over_and_a_living_ones_is_not
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
-        ((), "--socket PATH, --port PORT or both"),
+        ((), "--socket PATH, --port PORT or --fd N"),
         (("--socket", "x" * 120), "use one under 100"),
         (("--socket", "/no/such/directory/s"), "No such file or directory"),
         (("--socket", "file"), "there is a file that is no socket"),
@@ -267,3 +267,35 @@ def test_it_survives_that_nobody_reads_what_it_says(tmp_path: Path) -> None:
         process.wait()
         if process.stdin:
             process.stdin.close()
+
+
+def test_it_takes_a_socket_that_listens_and_leaves_it_to_its_owner() -> None:
+    with (
+        ScriptedModel(Script(default=[[Text("Done.")]])) as model,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/messages"
+        given = json.dumps(configuration(model.base_url)).encode() + b"\n"
+        answers = []
+        for variation in (1, 2):
+            process = subprocess.Popen(
+                command("--fd", str(listener.fileno())), pass_fds=[listener.fileno()],
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                assert process.stdin
+                process.stdin.write(given)
+                process.stdin.close()
+                headers = {"x-api-key": token(variation=variation)}
+                answers.append(httpx.post(url, json=request(), headers=headers, timeout=60))
+            finally:
+                process.kill()
+                process.wait()
+    # The second one answers at the same address, and nobody was refused between.
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_a_descriptor_that_is_no_socket_is_named(tmp_path: Path) -> None:
+    config = json.dumps(configuration("http://127.0.0.1:1")).encode() + b"\n"
+    done = started(tmp_path, config, "--fd", "99")
+    assert (done.returncode, "99 is no socket" in done.stderr) == (2, True)

@@ -17,7 +17,13 @@ from pydantic import ValidationError
 from aideator.broker.app import Broker
 from aideator.broker.keys import NoKeyError, accesses, forget_settings, key_of
 from aideator.broker.pipes import MAX_LINE_BYTES, listen_to_stdin, speaker
-from aideator.broker.server import CannotListenError, Server, listen_on_path, listen_on_port
+from aideator.broker.server import (
+    CannotListenError,
+    Server,
+    inherited,
+    listen_on_path,
+    listen_on_port,
+)
 from aideator.broker.upstream import Upstream, load, usable
 from aideator.protocol.broker import BrokerConfig, Control
 from aideator.protocol.findings import findings
@@ -61,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--socket", type=Path, help="path of a Unix socket to listen on")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, help="0 takes a free one")
+    parser.add_argument(
+        "--fd", type=int, action="append", default=[], help="descriptor of a socket that listens"
+    )
     parser.add_argument("--config", type=Path, help="file; else the first line of stdin")
     parser.add_argument("--watch-stdin", action="store_true", help="stop when stdin ends")
     return parser
@@ -72,9 +81,9 @@ def _config(file: Path | None, stdin: BinaryIO) -> BrokerConfig:
 
 
 def _listeners(arguments: argparse.Namespace) -> list[socket.socket]:
-    if arguments.socket is None and arguments.port is None:
-        raise CannotListenError("Say where to listen: --socket PATH, --port PORT or both")
-    found = []
+    if arguments.socket is None and arguments.port is None and not arguments.fd:
+        raise CannotListenError("Say where to listen: --socket PATH, --port PORT or --fd N")
+    found = [inherited(descriptor) for descriptor in arguments.fd]
     if arguments.port is not None:
         found.append(listen_on_port(arguments.host, arguments.port))
     if arguments.socket is not None:

@@ -84,6 +84,20 @@ def listen_on_port(host: str, port: int) -> socket.socket:
         raise CannotListenError(f"Cannot listen on {host}, port {port}: {error}") from error
 
 
+def inherited(descriptor: int) -> socket.socket:
+    """Return a listening socket of whoever started the broker, who keeps it when this ends.
+
+    Raises
+    ------
+    CannotListenError
+        There is none of this number.
+    """
+    try:
+        return socket.socket(fileno=descriptor)
+    except OSError as error:
+        raise CannotListenError(f"Descriptor {descriptor} is no socket: {error}") from error
+
+
 class Waiting:
     """Connections that have sent no whole request head, the one that waits longest first.
 
