@@ -24,6 +24,7 @@ from aideator.protocol import (
     DEFAULT_MODEL,
     DEFAULT_RUN_COST_USD,
     EditorTool,
+    Secrets,
     check_server,
 )
 from aideator.protocol.commands import CHECK_SECONDS, MAX_SECONDS
@@ -248,6 +249,12 @@ class Settings(BaseModel):
     def has_credentials(self) -> bool:
         """Whether a key or a token for the model's server is set."""
         return self.api_key is not None or self.auth_token is not None
+
+    @property
+    def secrets(self) -> Secrets:
+        """Keys of the model's server, which no result may hold."""
+        given = (self.api_key, self.auth_token)
+        return Secrets(secret.get_secret_value() for secret in given if secret)
 
 
 def without_ours(environ: Mapping[str, str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 
+from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.dagger.backend import DaggerBackend
 from aideator_gateway.backends.dagger.engine import (
     PROBE_SECONDS,
@@ -24,7 +25,10 @@ logger = logging.getLogger(__name__)
 
 
 async def choose_backend(
-    settings: Settings, work: WorkDirectory, environ: Mapping[str, str] | None = None
+    settings: Settings,
+    work: WorkDirectory,
+    broker: BrokerHost,
+    environ: Mapping[str, str] | None = None,
 ) -> Backend:
     """Return the backend that the settings name, with its runs' files in ``work``.
 
@@ -34,13 +38,13 @@ async def choose_backend(
     """
     environ = os.environ if environ is None else environ
     if settings.backend == "local":
-        return LocalBackend(settings, work)
+        return LocalBackend(settings, work, broker)
     if settings.backend == "dagger":
         return DaggerBackend(settings, work, environ)
     try:
         client = await _answering(settings, environ)
     except BackendError as error:
-        return LocalBackend(settings, work, why=f"chosen by auto: {error.message}")
+        return LocalBackend(settings, work, broker, why=f"chosen by auto: {error.message}")
     return DaggerBackend(
         settings, work, client.environment, why="chosen by auto: an engine answers"
     )

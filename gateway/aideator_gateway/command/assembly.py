@@ -6,9 +6,10 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.choose import choose_backend
 from aideator_gateway.backends.workdir import WorkDirectory
-from aideator_gateway.command.datadir import DATABASE, WORK
+from aideator_gateway.command.datadir import DATABASE, GATEWAYS, WORK
 from aideator_gateway.command.gateways import Gateways
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
 from aideator_gateway.http.handlers import State
@@ -48,9 +49,10 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         stack.push_async_callback(log.aclose)
         work = WorkDirectory(settings.data_dir / WORK, gateways.me)
         stack.push_async_callback(work.aclose)
-        backend = await choose_backend(chosen, work)
-        await backend.start()
+        broker = BrokerHost(chosen, settings.data_dir / GATEWAYS, gateways.me)
+        backend = await choose_backend(chosen, work, broker)
         stack.push_async_callback(backend.aclose)
+        await backend.start()
         runs = Runs(Dependencies(chosen, store, log, backend, metrics), gateways)
         await runs.recover()
         stack.push_async_callback(runs.aclose)

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from aideator_gateway.backends.broker.listening import remove_socket
 from aideator_gateway.command.api_error import ApiError
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import (
@@ -141,6 +142,7 @@ class Gateways:
             yield gone
             for one in gone - {None}:
                 self._path(str(one)).unlink(missing_ok=True)
+                remove_socket(self._directory, str(one))
         finally:
             os.close(descriptor)
 

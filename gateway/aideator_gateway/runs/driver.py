@@ -14,6 +14,7 @@ from aideator_gateway.runs.ends import Outcome, cancelled, failed, interrupted
 from aideator_gateway.runs.lane import PAUSES
 from aideator_gateway.runs.model import Run
 from aideator_gateway.runs.recorder import Recorder
+from aideator_gateway.runs.screen import Screen
 from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
@@ -108,7 +109,8 @@ class Driver:
                 try:
                     self._check_credentials()
                     await recorder.started(self._backend.name)
-                    await self._backend.run(self._spec(run), recorder, stop)
+                    screen = Screen(recorder, self._settings.secrets)
+                    await self._backend.run(self._spec(run), screen, stop)
                 finally:
                     self._slots.release()
             return failed(ErrorCode.AGENT_CRASHED, "The agent ended without saying how it went.")

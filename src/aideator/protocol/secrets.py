@@ -27,6 +27,10 @@ class Secrets:
         self._texts = sorted(known, key=len, reverse=True)
         self._bytes = [text.encode("utf-8", "surrogateescape") for text in self._texts]
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to look for."""
+        return bool(self._texts)
+
     def hidden_in(self, text: str) -> str:
         """Return ``text`` with ``***`` in place of each secret."""
         for secret in self._texts:

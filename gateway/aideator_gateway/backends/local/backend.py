@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,11 +11,11 @@ from aideator.protocol import (
     MAX_LINE_BYTES,
     EndEvent,
     ErrorCode,
-    Secrets,
     parse_line,
 )
+from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.children import kill_group, plain_environment, run, tail
-from aideator_gateway.backends.git import fetch_commit, network_environment
+from aideator_gateway.backends.git import fetch_commit
 from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
 from aideator_gateway.backends.workdir import WorkDirectory
@@ -33,6 +32,9 @@ STOP_SECONDS = 1.0
 COPY_SECONDS = 600.0
 """How long a variation's copy of the repository may take."""
 
+BROKER_URL = "http://broker"
+"""What agents are told to be the model's server; the socket is what they call."""
+
 _STDERR_BYTES = 4000
 
 
@@ -42,17 +44,22 @@ class LocalBackend:
     Parameters
     ----------
     settings
-        The model's server and key.
+        What repositories and checks are allowed.
     work
         Where sandboxes are made.
+    broker
+        Speaks to the model's server for agents; started and closed here.
     why
         Why this backend was chosen, if there was a choice.
     """
 
     name = "local"
 
-    def __init__(self, settings: Settings, work: WorkDirectory, *, why: str = "") -> None:
+    def __init__(
+        self, settings: Settings, work: WorkDirectory, broker: BrokerHost, *, why: str = ""
+    ) -> None:
         self._settings = settings
+        self._broker = broker
         self._why = f"{why}; " if why else ""
         self._work = work
         self._bubblewrap = False
@@ -70,7 +77,8 @@ class LocalBackend:
         return self._checks.problem
 
     async def start(self) -> None:
-        """Find out what can keep agents apart."""
+        """Listen for agents, and find out what can keep them apart."""
+        await self._broker.start()
         problem = await bubblewrap_problem()
         self._bubblewrap = problem is None
         await self._checks.start(problem)
@@ -85,22 +93,26 @@ class LocalBackend:
 
     async def readiness(self) -> Readiness:
         """Say whether a run could start now."""
-        git = shutil.which("git") is not None
+        problem = self._broker.problem
+        if shutil.which("git") is None:
+            problem = "git is not installed, or not on PATH"
         return Readiness(
-            ready=git,
+            ready=problem is None,
             backend=self.name,
             isolation=self.isolation,
-            reason=self._reason if git else "git is not installed, or not on PATH",
+            reason=problem or self._reason,
             checks=self.no_checks is None,
             scripted=self._settings.scripted,
             model=self._settings.model,
         )
 
     async def aclose(self) -> None:
-        """Nothing outlives a run here."""
+        """End the broker; nothing else outlives a run here."""
+        await self._broker.aclose()
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
         """Fetch the repository once and run all variations side by side."""
+        self._broker.wake()
         directory = self._work.make(spec.run_id)
         try:
             base = directory / "base"
@@ -119,6 +131,7 @@ class LocalBackend:
                 for number in spec.variation_ids:
                     group.create_task(self._variation(spec, number, directory, sink, stop))
         finally:
+            self._broker.forget(spec.run_id)
             self._work.remove(directory)
 
     async def _variation(
@@ -161,7 +174,8 @@ class LocalBackend:
             )
         for name in ("home", "tmp", "out"):
             (sandbox / name).mkdir()
-        (sandbox / "task.json").write_text(spec.task(number).model_dump_json())
+        task = spec.task(number).model_copy(update={"base_url": BROKER_URL})
+        (sandbox / "task.json").write_text(task.model_dump_json())
         return sandbox
 
     async def _agent(
@@ -178,12 +192,15 @@ class LocalBackend:
             "--events", "json",
             "--watch-stdin",
         ]  # fmt: skip
+        if self._broker.problem is not None:
+            text = f"No model can be asked: {self._broker.problem}."
+            raise BackendError(ErrorCode.CONNECTION_FAILED, text)
         if self._bubblewrap:
-            argv = [*bubblewrap_command(sandbox), *argv]
+            argv = [*bubblewrap_command(sandbox, readable=[str(self._broker.socket)]), *argv]
         process = await asyncio.create_subprocess_exec(
             *argv,
             cwd=sandbox,
-            env=self._environment(spec.run_id, number, sandbox),
+            env=self._environment(spec, number, sandbox),
             # Kept open while the agent may work: its end tells the agent to stop, also
             # when the gateway dies without a word.
             stdin=asyncio.subprocess.PIPE,
@@ -214,11 +231,12 @@ class LocalBackend:
             ) from None
         finally:
             stopper.cancel()
+            self._broker.revoke(spec.run_id, number)
             kill_group(process)
             await process.wait()
             said = (await noise).decode(errors="replace").strip()
         if not ended and not stop.is_set():
-            raise BackendError(ErrorCode.AGENT_CRASHED, self._scrub(_crash(code, said)))
+            raise BackendError(ErrorCode.AGENT_CRASHED, _crash(code, said))
 
     async def _check(
         self, spec: RunSpec, number: int, sandbox: Path, sink: Sink, stop: asyncio.Event
@@ -235,29 +253,20 @@ class LocalBackend:
             raise
         finally:
             self._work.remove_part(directory)
-        # The key is in none of its programs; but an attempt may have got hold of it.
-        shown = result.model_copy(update={"output": self._scrub(result.output)})
-        await sink.checked(number, shown)
+        await sink.checked(number, result)
 
-    def _environment(self, run_id: str, number: int, sandbox: Path) -> dict[str, str]:
-        environment = {
-            **network_environment(os.environ),
+    def _environment(self, spec: RunSpec, number: int, sandbox: Path) -> dict[str, str]:
+        return {
+            **plain_environment(),
             "HOME": str(sandbox / "home"),
             "TMPDIR": str(sandbox / "tmp"),
-            "AIDEATOR_RUN_ID": run_id,
+            "AIDEATOR_RUN_ID": spec.run_id,
             "AIDEATOR_VARIATION_ID": str(number),
             "AIDEATOR_ATTEMPT": "1",
+            "AIDEATOR_MODEL_SOCKET": str(self._broker.socket),
+            # It opens the broker for this attempt alone, and is no key of the model's server.
+            "ANTHROPIC_AUTH_TOKEN": self._broker.token(spec, number),
         }
-        if self._settings.api_key:
-            environment["ANTHROPIC_API_KEY"] = self._settings.api_key.get_secret_value()
-        if self._settings.auth_token:
-            environment["ANTHROPIC_AUTH_TOKEN"] = self._settings.auth_token.get_secret_value()
-        return environment
-
-    def _scrub(self, text: str) -> str:
-        given = (self._settings.api_key, self._settings.auth_token)
-        secrets = Secrets(secret.get_secret_value() for secret in given if secret)
-        return secrets.hidden_in(text)
 
 
 async def _stop(process: asyncio.subprocess.Process, stop: asyncio.Event) -> None:

@@ -25,7 +25,11 @@ from aideator.protocol.commands import (
 )
 from aideator_gateway.backends.children import plain_environment, run
 from aideator_gateway.backends.git import network_environment
-from aideator_gateway.backends.local.sandbox import PROBE_SECONDS, bubblewrap_command
+from aideator_gateway.backends.local.sandbox import (
+    PROBE_SECONDS,
+    bubblewrap_command,
+    network_files,
+)
 from aideator_gateway.runs.model import CheckResult, CheckStatus
 from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
@@ -190,7 +194,7 @@ class Checks:
             return ["sh", "-c", f"{LIMITS}; {_SCRIPT}", "aideator"]
         sandbox = bubblewrap_command(
             directory,
-            readable=self._settings.check_path,
+            readable=[*self._settings.check_path, *network_files()],
             network=self._settings.check_network,
             changes_user=self._as_nobody,
         )

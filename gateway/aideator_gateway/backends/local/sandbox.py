@@ -1,8 +1,9 @@
 """What keeps one agent process apart from the machine and from its siblings.
 
 bubblewrap where it is there and works: a read-only view of the few system directories
-that Python and git need, a private home and temp, process and user namespaces. Else a
-plain process; its limits on memory and files are set by the agent program itself.
+that Python and git need, a private home and temp, process and user namespaces, and no network:
+the model is reached by a Unix socket. Else a plain process; its limits on memory and files are
+set by the agent program itself.
 """
 
 import os
@@ -13,25 +14,27 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import aideator
-from aideator_gateway.backends.children import run
-from aideator_gateway.backends.git import network_environment
+from aideator_gateway.backends.children import plain_environment, run
 
 PROBE_SECONDS = 10.0
 
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt/homebrew")
 CONFIGURATION = (
-    "/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/crypto-policies",
-    "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf",
     "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives",
-    "/etc/passwd", "/etc/group", "/etc/localtime", "/run/systemd/resolve",
+    "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/localtime",
 )  # fmt: skip
+NETWORK_CONFIGURATION = (
+    "/etc/ssl", "/etc/ca-certificates", "/etc/pki", "/etc/crypto-policies",
+    "/etc/resolv.conf", "/etc/hosts", "/etc/gai.conf", "/run/systemd/resolve",
+)  # fmt: skip
+"""Also for a program without a network: test suites look up their own machine's name."""
 
 
 def bubblewrap_command(
     directory: Path,
     *,
     readable: Iterable[str] = (),
-    network: bool = True,
+    network: bool = False,
     changes_user: bool = False,
 ) -> list[str]:
     """Return the words before a command that runs it in bubblewrap.
@@ -41,14 +44,13 @@ def bubblewrap_command(
     directory
         The only directory that can be written, under its own name.
     readable
-        More directories that can be read, under their own names.
+        More files, directories and Unix sockets that can be reached, under their own names.
     network
         Whether it can reach the network; else it has a loopback of its own alone.
     changes_user
         Whether it is root, and becomes another user before it does anything else.
     """
     paths = [*readable, *SYSTEM, *CONFIGURATION, *map(str, _python_directories())]
-    paths += [os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ]
     return [
         "bwrap",
         "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try",
@@ -88,8 +90,14 @@ def _python_directories() -> list[Path]:
     return [path for path in found if not path.is_relative_to("/usr")]
 
 
+def network_files() -> list[str]:
+    """Return files by which programs find hosts and trust them."""
+    own = [os.environ[name] for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ]
+    return [*NETWORK_CONFIGURATION, *own]
+
+
 async def bubblewrap_problem() -> str | None:
-    """Try bubblewrap once; return ``None`` if it works, else why not."""
+    """Try bubblewrap once, as agents have it; return ``None`` if it works, else why not."""
     if shutil.which("bwrap") is None:
         return "bubblewrap (bwrap) is not installed"
     with tempfile.TemporaryDirectory(prefix="aideator-probe-") as directory:
@@ -97,7 +105,7 @@ async def bubblewrap_problem() -> str | None:
             ended = await run(
                 *bubblewrap_command(Path(directory)), sys.executable, "-I", "-c",
                 "import subprocess; subprocess.run(['git', '--version'], check=True)",
-                environment=network_environment(os.environ), seconds=PROBE_SECONDS,
+                environment=plain_environment(), seconds=PROBE_SECONDS,
             )  # fmt: skip
         except TimeoutError:
             return f"bubblewrap did not start a program within {PROBE_SECONDS:.0f} s"

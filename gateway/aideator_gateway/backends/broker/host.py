@@ -1,0 +1,219 @@
+"""The broker that a gateway's runs share: started, started again, and told what it must know.
+
+The listening sockets and the secret that signs tokens are the gateway's. So a broker that is
+started anew is the same to agents: those that call meanwhile wait, and their tokens are good.
+"""
+
+import asyncio
+import logging
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from aideator.protocol import DEFAULT_MODEL, GRACE_SECONDS
+from aideator_gateway.backends.broker.listening import (
+    listen_on_path,
+    listen_on_port,
+    remove_socket,
+    socket_path,
+)
+from aideator_gateway.backends.broker.process import BrokerProcess
+from aideator_gateway.runs.backend import RunSpec
+from aideator_gateway.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WARM_SECONDS = 2.0
+"""A broker is started so long after its host, unless a run wants it earlier. It takes a second
+of a processor, which a gateway that is gone by then never pays."""
+
+_PAUSES = (0.05, 0.2, 1.0, 2.0, 5.0, 10.0)
+"""Seconds before a broker is started again, the last one for good."""
+
+_HOPELESS = 3
+"""After so many failures in a row it is a state, and no longer a moment."""
+
+_STEADY_SECONDS = 30.0
+"""After so long the pauses begin anew."""
+
+_PROVIDER = "default"
+
+
+class BrokerHost:
+    """Hosts the broker of a gateway.
+
+    Parameters
+    ----------
+    settings
+        The model's server and key.
+    directory
+        Of this user alone; the socket is there if its path is short enough.
+    owner
+        Id of the gateway.
+    """
+
+    def __init__(self, settings: Settings, directory: Path, owner: str) -> None:
+        self._settings = settings
+        self._directory = directory
+        self._owner = owner
+        self._secret = secrets.token_hex(32)
+        self._listeners: list[socket.socket] = []
+        self._broker: BrokerProcess | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._warming: asyncio.TimerHandle | None = None
+        self._revoked: dict[tuple[str, int], float] = {}
+        self._spent: dict[str, dict[int, float]] = {}
+        self._failures = 0
+        self.socket = socket_path(directory, owner)
+        """Unix socket that agents call."""
+        self.port: int | None = None
+        """Port of 127.0.0.1 that agents call, if there is one."""
+        self.problem: str | None = None
+        """Why there is no broker; ``None`` where there is one, or will be soon."""
+        self.providers: dict[str, str | None] = {}
+        """What is wrong with each provider, as the broker said when it was last started."""
+
+    async def start(self, *, port: bool = False) -> None:
+        """Listen, and start a broker soon.
+
+        Parameters
+        ----------
+        port
+            Listen on a port of 127.0.0.1, too.
+
+        Raises
+        ------
+        OSError
+            It cannot listen.
+        """
+        self._listeners.append(listen_on_path(self.socket))
+        if port:
+            self._listeners.append(listen_on_port())
+            self.port = self._listeners[-1].getsockname()[1]
+        self._warming = asyncio.get_running_loop().call_later(WARM_SECONDS, self.wake)
+
+    def wake(self) -> None:
+        """Start the broker now, if it has not been."""
+        if self._keeper is None:
+            self._keeper = asyncio.create_task(self._keep(), name="broker")
+
+    async def aclose(self) -> None:
+        """End the broker, and stop listening."""
+        if self._warming is not None:
+            self._warming.cancel()
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait((self._keeper,))
+        for listener in self._listeners:
+            listener.close()
+        if self._listeners:
+            remove_socket(self._directory, self._owner)
+
+    def token(self, spec: RunSpec, variation: int) -> str:
+        """Return what opens the broker for an attempt that begins now, until it must end."""
+        # A tenth of a second of imports, which only runs need.
+        from aideator.protocol.tokens import Grant, token_for  # noqa: PLC0415
+
+        task = spec.task(variation)
+        grant = Grant(
+            run=spec.run_id,
+            variation=variation,
+            models=(task.condition.model or DEFAULT_MODEL,),
+            variations=len(spec.tasks),
+            share_usd=task.limits.max_cost_usd,
+            exp=time.time() + task.limits.max_seconds + GRACE_SECONDS,
+        )
+        return token_for(self.run_secret(spec.run_id), grant)
+
+    def run_secret(self, run: str) -> str:
+        """Return the key that signs the tokens of one run, for who starts its agents."""
+        from aideator.protocol.tokens import run_secret  # noqa: PLC0415
+
+        self._spent.setdefault(run, {})
+        return run_secret(self._secret, run)
+
+    def revoke(self, run: str, variation: int) -> None:
+        """Let nothing more through of an attempt that has ended."""
+        from aideator.protocol.tokens import MAX_TOKEN_SECONDS  # noqa: PLC0415
+
+        now = time.monotonic()
+        self._revoked = {key: until for key, until in self._revoked.items() if until > now}
+        self._revoked[run, variation] = now + MAX_TOKEN_SECONDS
+        if self._broker is not None:
+            self._broker.tell({"revoke": {"run": run, "variation": variation}})
+
+    def forget(self, run: str) -> None:
+        """Drop what a run has spent, all of whose attempts have ended."""
+        self._spent.pop(run, None)
+
+    async def _keep(self) -> None:
+        """Have a broker at work for good."""
+        while True:
+            started = time.monotonic()
+            try:
+                how = await self._serve()
+            except OSError as error:
+                how = f"cannot be started: {error}"
+            if time.monotonic() - started > _STEADY_SECONDS:
+                self._failures = 0
+            logger.warning("the model broker %s; it is started again", how)
+            await asyncio.sleep(_PAUSES[min(self._failures, len(_PAUSES) - 1)])
+            self._failures += 1
+            if self._failures >= _HOPELESS:
+                self.problem = f"the model broker {how}"
+
+    async def _serve(self) -> str:
+        """Have one broker at work until it dies, and return how it did."""
+        self._broker = broker = await BrokerProcess.start(
+            self._listeners, self._config(), self._take, self._settings.secrets
+        )
+        try:
+            return await broker.wait()
+        finally:
+            self._broker = None
+            await broker.aclose()
+
+    def _config(self) -> dict[str, Any]:
+        settings = self._settings
+        provider: dict[str, Any] = {"base_url": settings.base_url}
+        # A key goes before a token, as with the SDK.
+        if settings.api_key is not None:
+            provider["api_key"] = _key(settings.api_key)
+        elif settings.auth_token is not None:
+            provider["auth_token"] = _key(settings.auth_token)
+        return {
+            "signing_secret": {"value": self._secret},
+            "providers": {_PROVIDER: provider},
+            "default_provider": _PROVIDER,
+            "revoked": [{"run": run, "variation": number} for run, number in self._revoked],
+            "spent": [
+                {"run": run, "variation": number, "usd": usd}
+                for run, variations in self._spent.items()
+                for number, usd in variations.items()
+            ],
+        }
+
+    def _take(self, line: dict[str, Any]) -> None:
+        match line:
+            case {"ready": True, "providers": dict(providers)}:
+                self.problem = None
+                self.providers = providers
+                for name, problem in providers.items():
+                    if problem:
+                        logger.warning("the model provider %s cannot be used: %s", name, problem)
+            case {"spent": {"run": str(run), "variation": int(number), "usd": float(usd)}}:
+                if run in self._spent:
+                    self._spent[run][number] = self._spent[run].get(number, 0.0) + usd
+            case {"error": error}:
+                logger.error("the model broker did not understand a message: %s", error)
+
+
+def _key(secret: SecretStr) -> dict[str, str]:
+    # Bytes of the environment that are no UTF-8 have no form in JSON. No key holds any: what
+    # is put in their place makes the broker say that it cannot be sent.
+    raw = secret.get_secret_value().encode("utf-8", "surrogateescape")
+    return {"value": raw.decode("utf-8", "replace")}
