@@ -42,3 +42,19 @@ def wait_until_removed(data_dir: Path, seconds: float = 60) -> list[Path]:
     while (left := list(data_dir.glob("work/*"))) and time.monotonic() < deadline:
         time.sleep(0.05)
     return left
+
+
+def brokers_of(gateway: int) -> list[int]:
+    """Return the ids of the brokers that a gateway has started and that live."""
+    found = []
+    for number, argv in argument_lists().items():
+        if b"aideator.broker" not in argv.split(b"\0"):
+            continue
+        try:
+            # What comes behind the name, which may hold anything, is state and parent.
+            stat = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # It has ended since.
+        if int(stat[1]) == gateway and stat[0] != "Z":
+            found.append(number)
+    return found
