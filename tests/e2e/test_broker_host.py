@@ -5,6 +5,7 @@ import signal
 import socket
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,13 @@ from tests.support.gateways import serving
 from tests.support.processes import brokers_of
 from tests.support.repositories import make_repository
 from tests.support.talking import talking_gateway, wait
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """Return a directory in which a socket's path is short enough."""
+    with tempfile.TemporaryDirectory(prefix="t-") as name:
+        yield Path(name)
 
 
 def test_a_broker_that_dies_costs_attempts_a_try_and_no_more(
@@ -37,8 +45,8 @@ def test_a_broker_that_dies_costs_attempts_a_try_and_no_more(
         assert "the model broker was killed by signal 9" in gateway.log.read_text()
 
 
-def test_a_broker_that_dies_is_started_again_at_the_same_address(tmp_path: Path) -> None:
-    with talking_gateway(tmp_path / "data") as gateway:
+def test_a_broker_that_dies_is_started_again_at_the_same_address(short: Path) -> None:
+    with talking_gateway(short / "data") as gateway:
         (path,) = (gateway.data_dir / "gateways").glob("*.sock")
         wait(lambda: bool(brokers_of(gateway.process.pid)))
         for _ in range(2):
@@ -53,8 +61,8 @@ def test_a_broker_that_dies_is_started_again_at_the_same_address(tmp_path: Path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_no_broker_outlives_its_gateway(tmp_path: Path, number: signal.Signals) -> None:
-    with talking_gateway(tmp_path / "data") as gateway:
+def test_no_broker_outlives_its_gateway(short: Path, number: signal.Signals) -> None:
+    with talking_gateway(short / "data") as gateway:
         wait(lambda: bool(brokers_of(gateway.process.pid)))
         (broker,) = brokers_of(gateway.process.pid)
         (path,) = (gateway.data_dir / "gateways").glob("*.sock")
@@ -62,7 +70,7 @@ def test_no_broker_outlives_its_gateway(tmp_path: Path, number: signal.Signals) 
         wait(lambda: not Path(f"/proc/{broker}").exists(), 5)
         assert path.exists() is (number is signal.SIGKILL)
     # What a gateway that was killed left is removed by the next one.
-    with talking_gateway(tmp_path / "data"):
+    with talking_gateway(short / "data"):
         wait(lambda: not path.exists(), 20)
 
 

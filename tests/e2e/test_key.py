@@ -1,6 +1,8 @@
 """The API key goes to the model's server and nowhere else."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,14 @@ from aideator.protocol import PatchEvent, parse_line
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
-from tests.support.processes import argument_lists
+from tests.support.processes import (
+    argument_lists,
+    brokers_of,
+    environment_of,
+    memory,
+    open_files,
+    processes_of,
+)
 from tests.support.repositories import FILES, make_repository
 
 KEY = "sk-ant-test-0123456789-secret"
@@ -69,6 +78,40 @@ def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) ->
     assert files
     everything = b"".join(path.read_bytes() for path in files)
     assert KEY.encode() not in everything + (tmp_path / "data.log").read_bytes()
+
+
+def test_no_agent_has_the_key(shared_repository: Path, tmp_path: Path) -> None:
+    replies: list[Reply] = [[Text("slow " * 200, pace=0.05)]]
+    with serving_with_key(tmp_path, replies) as (_, gateway):
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
+        speaking = set()
+        for event in gateway.stream(run_id):
+            data = json.loads(event.data)
+            if data.get("type") == "agent_output":
+                speaking.add(data["variation_id"])
+            if len(speaking) == 2:
+                break
+        processes = processes_of(gateway.data_dir)
+        agents = [number for number in processes if b"aideator.agent" in argument_lists()[number]]
+        assert len(agents) >= 2
+        for agent in agents:
+            os.kill(agent, signal.SIGSTOP)
+        try:
+            for agent in agents:
+                assert KEY not in str(environment_of(agent))
+                assert KEY.encode() not in open_files(agent)
+            memories = [memory(agent) for agent in agents]
+        finally:
+            for agent in agents:
+                os.kill(agent, signal.SIGCONT)
+        assert [KEY.encode() in found for found in memories] == [False] * len(agents)
+        # It is a look that finds what is there: the broker has it, and agents know their run.
+        (broker,) = brokers_of(gateway.process.pid)
+        assert KEY.encode() in memory(broker)
+        assert sum(run_id.encode() in found for found in memories) >= 2
+        assert KEY not in str(environment_of(broker))
+        assert KEY.encode() not in argument_lists()[broker]
+        gateway.http.post(f"/runs/{run_id}/cancel", json={})
 
 
 def test_a_patch_that_holds_the_key_is_not_kept(shared_repository: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The processes of this machine, as anybody on it can see them."""
 
+import os
 import time
 from pathlib import Path
 
@@ -57,4 +58,31 @@ def brokers_of(gateway: int) -> list[int]:
             continue  # It has ended since.
         if int(stat[1]) == gateway and stat[0] != "Z":
             found.append(number)
+    return found
+
+
+def memory(process: int) -> bytes:
+    """Return all that a process has in memory and can write."""
+    found = []
+    with Path(f"/proc/{process}/mem").open("rb", buffering=0) as file:
+        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
+            span, rights = line.split()[:2]
+            if not rights.startswith("rw"):
+                continue
+            start, end = (int(part, 16) for part in span.split("-"))
+            try:
+                file.seek(start)
+                found.append(file.read(end - start))
+            except OSError:
+                continue  # Not all that is mapped is there.
+    return b"\0".join(found)
+
+
+def open_files(process: int) -> bytes:
+    """Return the names of a process's open files, and what is in those that are files."""
+    found = b""
+    for entry in Path(f"/proc/{process}/fd").iterdir():
+        found += os.fsencode(entry.readlink()) + b"\0"
+        if entry.is_file():
+            found += entry.read_bytes()
     return found

@@ -25,6 +25,7 @@ from aideator.protocol import (
     ToolResultEvent,
     Usage,
     UsageEvent,
+    WaitEvent,
 )
 from aideator_gateway.runs.model import CheckResult, PatchStat
 
@@ -32,7 +33,15 @@ MAX_CONTENT = 256 * 1024
 """Most characters of one event's content in a stream; the transcript has all of it."""
 
 MessageType = Literal[
-    "agent_output", "thinking", "tool_call", "tool_result", "usage", "retry", "patch", "status"
+    "agent_output",
+    "thinking",
+    "tool_call",
+    "tool_result",
+    "usage",
+    "retry",
+    "wait",
+    "patch",
+    "status",
 ]
 
 
@@ -68,8 +77,14 @@ class Message(BaseModel):
     usage: Usage | None = Field(default=None, description="usage: of this turn.")
     total: Usage | None = Field(default=None, description="usage: of the attempt so far.")
     code: ErrorCode | None = Field(default=None, description="retry: why.")
-    message: str | None = Field(default=None, description="retry: why, in words.")
+    message: str | None = Field(default=None, description="retry, wait: why, in words.")
+    cause: str | None = Field(
+        default=None, description="wait: a stable word; rate_limited, overloaded or busy."
+    )
     wait_seconds: float | None = Field(default=None, description="retry: pause before it.")
+    seconds: float | None = Field(
+        default=None, description="wait: how long; the request has not failed."
+    )
     patch: PatchStat | None = Field(
         default=None, description="patch: its size; it can be read now."
     )
@@ -183,6 +198,13 @@ def _body(event: AnyEvent) -> dict[str, Any]:
                 "code": event.code,
                 "message": event.message,
                 "wait_seconds": event.wait_seconds,
+            }
+        case WaitEvent():
+            return {
+                "type": "wait",
+                "cause": event.cause,
+                "message": event.message,
+                "seconds": event.seconds,
             }
         case PatchEvent():
             stat = {name: getattr(event, name) for name in PatchStat.model_fields}

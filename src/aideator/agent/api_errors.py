@@ -48,6 +48,44 @@ _PASSING = frozenset(
 _MAX_MESSAGE = 2000
 
 
+_WAITS = {
+    "rate_limited": "the model's server limits requests",
+    "overloaded": "the model's server is overloaded",
+    "busy": "as many requests as are allowed at once are under way",
+}
+
+_REFUSALS = {
+    "upstream_unreachable": ErrorCode.CONNECTION_FAILED,
+    "upstream_untrusted": ErrorCode.CONNECTION_FAILED,
+    "upstream_silent": ErrorCode.STREAM_STALLED,
+}
+"""Codes of what a broker could not do; it has an own status for none of them."""
+
+_LONGEST_WAIT = 600.0
+
+
+class ToWait(Exception):  # noqa: N818  # An answer, raised to leave the request.
+    """A broker says that a request has its turn later.
+
+    Parameters
+    ----------
+    cause
+        A stable word.
+    seconds
+        When to ask again.
+    """
+
+    def __init__(self, cause: str, seconds: float) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.seconds = seconds
+        self.message = _WAITS.get(cause, f"the broker asks for it ({cause})")
+
+
+class LimitReached(Exception):  # noqa: N818  # An answer, raised to leave the request.
+    """A broker says that no more may be spent; the text is for people."""
+
+
 class ModelFailure(Exception):  # noqa: N818  # Data about a request, raised to leave it.
     """One request failed.
 
@@ -75,9 +113,22 @@ class ModelFailure(Exception):  # noqa: N818  # Data about a request, raised to 
         """Whether the same request may succeed in a while."""
 
 
-def from_response(status: int, headers: Mapping[str, str], text: str) -> ModelFailure:
-    """Return what an HTTP error response means, whose body is ``text`` or begins with it."""
+def from_response(status: int, headers: Mapping[str, str], text: str) -> Exception:
+    """Return what an HTTP error response means, whose body is ``text`` or begins with it.
+
+    Returns
+    -------
+    ``ModelFailure``, or what a broker alone says: ``ToWait`` or ``LimitReached``.
+    """
     kind, message = _error_of(_parsed(text.strip()))
+    if status == 429 and (cause := headers.get("aideator-wait")):
+        return ToWait(cause, min(_seconds(headers) or 1.0, _LONGEST_WAIT))
+    if status == 403 and "aideator-limit" in headers:
+        return LimitReached(message)
+    refused = headers.get("aideator-refused", "")
+    if code := _REFUSALS.get(refused):
+        # Who a server is does not change from one try to the next.
+        return ModelFailure(code, message, final=refused == "upstream_untrusted")
     if 300 <= status < 400:
         # Following it could send the key to another host.
         where = headers.get("location", "another address")

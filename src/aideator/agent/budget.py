@@ -1,5 +1,7 @@
 """What an attempt has used, and whether that is all it may use."""
 
+import math
+
 from aideator.agent.endings import Completed
 from aideator.protocol.events import Usage
 from aideator.protocol.limits import UNPRICED_MAX_TOKENS, Limits
@@ -17,6 +19,22 @@ class Budget:
         self._limits = limits
         self.turns = 0
         self.total = Usage(cost_usd=0.0)
+
+    def allow(self, dollars: str | None) -> None:
+        """Take what a broker allows in all: more than its share, once siblings left some over.
+
+        Parameters
+        ----------
+        dollars
+            A number as text; what is none is left out of account.
+        """
+        try:
+            allowed = float(dollars or "")
+        except ValueError:
+            return
+        most = self._limits.max_cost_usd
+        if most is not None and math.isfinite(allowed) and allowed > most:
+            self._limits = self._limits.model_copy(update={"max_cost_usd": allowed})
 
     def add(self, usage: Usage) -> None:
         """Count one response; its cost may be unknown, and then the total's is too."""

@@ -122,6 +122,8 @@ class Client:
         ------
         ModelFailure
             The response is an error.
+        ToWait, LimitReached
+            A broker does not let the request through.
         httpx2.TransportError, httpx2.DecodingError
             There is none, or it broke off; ``unreachable`` says what that means.
         """

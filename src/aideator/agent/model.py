@@ -10,15 +10,16 @@ from typing import Any
 import httpx2
 
 from aideator.agent import api_errors
-from aideator.agent.api_errors import ModelFailure
+from aideator.agent.api_errors import LimitReached, ModelFailure, ToWait
 from aideator.agent.budget import Budget
 from aideator.agent.client import Client
 from aideator.agent.emitter import Emitter
-from aideator.agent.endings import Failed
+from aideator.agent.endings import Completed, Failed
 from aideator.agent.message import BrokenStreamError, Message, MessageBuilder
 from aideator.agent.sse import ServerSentEvent, SseDecoder
 from aideator.agent.timing import Timing
 from aideator.protocol.errors import ErrorCode
+from aideator.protocol.outcomes import StopReason
 from aideator.protocol.prices import Prices
 
 _EPHEMERAL = {"type": "ephemeral"}
@@ -64,10 +65,15 @@ class Model:
         ------
         Failed
             There is none, after as many repeats as are allowed.
+        Completed
+            No more may be spent.
         """
         for number in range(1, self._max_retries + 2):
             try:
-                return await self._once(turn, number, messages)
+                return await self._when_let_through(turn, number, messages)
+            except LimitReached as reached:
+                self._emitter.status("notice", str(reached))
+                raise Completed(StopReason.LIMIT_COST) from reached
             except ModelFailure as failure:
                 if not failure.passing:
                     raise Failed(failure.code, failure.message) from failure
@@ -83,6 +89,22 @@ class Model:
                 )
                 await asyncio.sleep(wait)
         raise AssertionError("the last try returns or raises")
+
+    async def _when_let_through(
+        self, turn: int, number: int, messages: list[dict[str, Any]]
+    ) -> Message:
+        """Ask until a broker has let the request through: a wait is no try."""
+        while True:
+            try:
+                return await self._once(turn, number, messages)
+            except ToWait as wait:
+                self._emitter.emit(
+                    "wait",
+                    **{"turn": turn, "try": number, "cause": wait.cause},
+                    seconds=round(wait.seconds, 3),
+                    message=wait.message,
+                )
+                await asyncio.sleep(wait.seconds)
 
     def _wait(self, number: int, asked: float | None) -> float:
         if asked is None:
@@ -122,6 +144,7 @@ class Model:
         }  # fmt: skip
         decoder = SseDecoder()
         async with self._client.post(request) as response:
+            self._budget.allow(response.headers.get("aideator-allowance-usd"))
             pieces = response.aiter_bytes()
             async for piece in pieces:
                 for event in decoder.feed(piece):

@@ -83,6 +83,10 @@ def _retry(event: Mapping[str, Any]) -> str:
     return f"[retry in {event['wait_seconds']:.1f} s] {event['code']}: {_brief(event['message'])}"
 
 
+def _wait(event: Mapping[str, Any]) -> str:
+    return f"[waits {event['seconds']:.1f} s] {event['message']}"
+
+
 def _patch(event: Mapping[str, Any]) -> str:
     size = f"{event['bytes']} bytes, {event['files']} files"
     kept = ", withheld" if event["withheld"] else ""
@@ -102,6 +106,7 @@ _LINES = {
     "tool_call": _call,
     "tool_result": _result,
     "retry": _retry,
+    "wait": _wait,
     "patch": _patch,
     "completed": _ending,
     "failed": _ending,

@@ -49,6 +49,10 @@ class Pot:
 
     def allowance(self, grant: Grant) -> float | None:
         """Return what a variation may spend in all, or ``None`` if that is not limited."""
+        caps = [cap for cap in (self._part(grant), grant.max_usd) if cap is not None]
+        return min(caps, default=None)
+
+    def _part(self, grant: Grant) -> float | None:
         share = grant.share_usd
         run = self._runs.get(grant.run)
         if share is None or self._fixed or run is None or not run.ended:

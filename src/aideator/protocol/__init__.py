@@ -28,6 +28,7 @@ from aideator.protocol.events import (
     ToolResultEvent,
     Usage,
     UsageEvent,
+    WaitEvent,
     parse_line,
 )
 from aideator.protocol.limits import (
@@ -83,6 +84,7 @@ __all__ = [
     "Usage",
     "UsageEvent",
     "VariationLimits",
+    "WaitEvent",
     "check_ref",
     "check_server",
     "conditions_of",

@@ -138,6 +138,17 @@ class RetryEvent(_OfTurn):
     wait_seconds: float
 
 
+class WaitEvent(_OfTurn):
+    """A request has its turn later. It has not failed, and what was said stays."""
+
+    type: Literal["wait"]
+    cause: str
+    """A stable word: ``rate_limited``, ``overloaded``, ``busy``."""
+    seconds: float
+    message: str
+    """Why, in words."""
+
+
 class PatchEvent(Event):
     """The whole result as a diff against the base commit, once, before the end."""
 
@@ -214,6 +225,7 @@ AnyEvent = Annotated[
     | ToolResultEvent
     | UsageEvent
     | RetryEvent
+    | WaitEvent
     | PatchEvent
     | CompletedEvent
     | FailedEvent

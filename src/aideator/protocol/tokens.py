@@ -47,6 +47,8 @@ class Grant(BaseModel):
     """How many variations the run has."""
     share_usd: float | None = Field(default=None, ge=0)
     """The even share of the run's cap, in US dollars; ``None`` where there is no cap."""
+    max_usd: float | None = Field(default=None, ge=0)
+    """A cap of the variation's own, in US dollars, whatever siblings leave over."""
     expires: float = Field(alias="exp")
     """Seconds since the epoch."""
 

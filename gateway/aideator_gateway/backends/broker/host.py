@@ -119,12 +119,15 @@ class BrokerHost:
         from aideator.protocol.tokens import Grant, token_for  # noqa: PLC0415
 
         task = spec.task(variation)
+        limits, own = spec.limits, task.condition.limits
+        share = limits.max_run_cost_usd
         grant = Grant(
             run=spec.run_id,
             variation=variation,
             models=(task.condition.model or DEFAULT_MODEL,),
             variations=len(spec.tasks),
-            share_usd=task.limits.max_cost_usd,
+            share_usd=None if share is None else share / len(spec.tasks),
+            max_usd=own.max_cost_usd if own and own.max_cost_usd else limits.max_cost_usd,
             exp=time.time() + task.limits.max_seconds + GRACE_SECONDS,
         )
         return token_for(self.run_secret(spec.run_id), grant)

@@ -79,6 +79,8 @@ def _message(event: Message, *, scripted: bool) -> tuple[str, str]:
         case "retry":
             wait = f"again in {event.wait_seconds or 0:.1f} s"
             return f"{event.message}; {wait}. What this turn has said does not count.", "yellow"
+        case "wait":
+            return f"waits {event.seconds or 0:.1f} s: {event.message}", "yellow"
         case "usage" if event.total is not None:
             turn = f"turn {event.turn}"
             return " · ".join([turn, *figures(0, event.total, None, scripted=scripted)[1:]]), "dim"

@@ -117,6 +117,15 @@ export class Attempt {
       case "retry":
         this.retry(data, place);
         break;
+      case "wait": {
+        const wait = `${visible(data.message ?? data.cause ?? "")}`;
+        this.doing = `waiting ${(data.seconds ?? 0).toFixed(1)} s: ${wait}`;
+        this.add({
+          kind: "status", bad: false, ...place,
+          text: `Waits ${(data.seconds ?? 0).toFixed(1)} s: ${wait}.`,
+        });
+        break;
+      }
       case "patch":
         this.patch = data.patch ?? undefined;
         this.doing = "handing over its patch";
