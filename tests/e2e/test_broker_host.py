@@ -28,18 +28,19 @@ def short() -> Iterator[Path]:
 def test_a_broker_that_dies_costs_attempts_a_try_and_no_more(
     shared_repository: Path, tmp_path: Path
 ) -> None:
-    said: list[Reply] = [[Text("one ", pace=0.05), Wait(1.5), Text("two")]] * 4
+    said: list[Reply] = [[Text("one two ", pace=0.05), Wait(4.0), Text("three")]] * 4
     with talking_gateway(tmp_path / "data", replies=said) as gateway:
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=3)
         killed, retries = 0, set()
         for event in gateway.stream(run_id):
-            if '"one ' in event.data and not killed:
+            if '"agent_output"' in event.data and not killed:
                 (killed,) = brokers_of(gateway.process.pid)
                 os.kill(killed, signal.SIGKILL)
             if '"retry"' in event.data:
                 retries.add(event.data)
         assert [v["status"] for v in gateway.run(run_id)["variations"]] == ["completed"] * 3
-        assert retries
+        assert killed
+        assert retries, [event.data for event in gateway.stream(run_id)]
         (again,) = brokers_of(gateway.process.pid)
         assert again != killed
         assert "the model broker was killed by signal 9" in gateway.log.read_text()
