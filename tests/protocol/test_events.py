@@ -10,6 +10,7 @@ from aideator.protocol import parse_line
 ENVELOPE = {"aideator": 1, "run": "run_x", "variation": 1, "seq": 1, "time": 1.0}
 COMPLETED = {**ENVELOPE, "type": "completed", "stop_reason": "end_turn"}
 RETRY = {**ENVELOPE, "type": "retry", "turn": 1, "code": "rate_limited", "message": "Later."}
+WAIT = {**ENVELOPE, "type": "wait", "turn": 1, "cause": "busy", "message": "Later."}
 
 
 @pytest.mark.parametrize("number", [1.5, float("nan"), float("inf"), float("-inf")])
@@ -20,8 +21,9 @@ RETRY = {**ENVELOPE, "type": "retry", "turn": 1, "code": "rate_limited", "messag
         lambda number: {**COMPLETED, "seconds": number},
         lambda number: {**COMPLETED, "total": {"cost_usd": number}},
         lambda number: {**RETRY, "wait_seconds": number},
+        lambda number: {**WAIT, "seconds": number},
     ],
-    ids=["time", "seconds", "cost_usd", "wait_seconds"],
+    ids=["time", "seconds", "cost_usd", "wait_seconds", "seconds of a wait"],
 )
 def test_a_number_of_an_event_is_finite(event: Any, number: float) -> None:
     parsed = parse_line(json.dumps(event(number)))
