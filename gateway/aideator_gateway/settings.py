@@ -142,6 +142,11 @@ class Settings(BaseModel):
     max_run_cost_usd: Annotated[float, Field(gt=0)] = _setting(
         DEFAULT_RUN_COST_USD, "Spending cap of a run in US dollars, unless the run sets one."
     )
+    fixed_shares: bool = _setting(
+        False,
+        "Leave unused what ended attempts left of their run's cap, to compare on equal terms; else "
+        "local attempts that still work share it.",
+    )
     check_seconds: Annotated[int, Field(ge=1, le=MAX_SECONDS)] = _setting(
         CHECK_SECONDS, "Seconds after which the check of a result is stopped."
     )

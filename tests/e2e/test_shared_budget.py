@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from aideator_gateway.scripted_model.script import Reply, Text, TokenCounts, ToolUse, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import serving
@@ -11,8 +13,11 @@ ONE, ONE_AND_A_HALF, TWO = (TokenCounts(count, 0) for count in (500_000, 750_000
 """US dollars, at the price of the default model."""
 
 
+@pytest.mark.parametrize(
+    ("flags", "second"), [((), "end_turn"), (("--fixed-shares",), "limit_cost")]
+)
 def test_an_attempt_goes_on_with_what_a_sibling_left_over(
-    shared_repository: Path, tmp_path: Path
+    shared_repository: Path, tmp_path: Path, flags: tuple[str, ...], second: str
 ) -> None:
     # Each may spend 3 of 9 dollars. The first leaves 2, and the others come to 3.5 after that.
     costly: list[Reply] = [[LOOK, Wait(4), TWO], [LOOK, ONE_AND_A_HALF], [Text("Done.")]]
@@ -20,7 +25,13 @@ def test_an_attempt_goes_on_with_what_a_sibling_left_over(
     with (
         ScriptedModel(Script(replies)) as server,
         serving(
-            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", server.base_url
+            tmp_path / "data",
+            "--backend",
+            "local",
+            "--allow-file",
+            "--base-url",
+            server.base_url,
+            *flags,
         ) as gateway,
     ):
         run = gateway.finish(
@@ -32,4 +43,4 @@ def test_an_attempt_goes_on_with_what_a_sibling_left_over(
         )
     reasons = [variation["stop_reason"] for variation in run["variations"]]
     # A cap of its own stays one, whatever others leave over.
-    assert reasons == ["end_turn", "end_turn", "limit_cost"]
+    assert reasons == ["end_turn", second, "limit_cost"]

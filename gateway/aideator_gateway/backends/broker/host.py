@@ -192,6 +192,7 @@ class BrokerHost:
             "signing_secret": {"value": self._secret},
             "providers": {_PROVIDER: provider},
             "default_provider": _PROVIDER,
+            "fixed_shares": settings.fixed_shares,
             "revoked": [{"run": run, "variation": number} for run, number in self._revoked],
             "spent": [
                 {"run": run, "variation": number, "usd": usd}
