@@ -25,7 +25,7 @@ from aideator.protocol import (
 )
 from aideator_gateway.runs.backend import BackendError
 from aideator_gateway.runs.binary_patch import MAX_BYTES, TooLongError, unpacked
-from aideator_gateway.runs.model import CheckResult
+from aideator_gateway.runs.model import CheckResult, CheckStatus
 from aideator_gateway.runs.screen import Screen
 from tests.support.repositories import git, make_repository
 
@@ -135,14 +135,17 @@ def test_another_ending_stays_where_the_patch_is_withheld() -> None:
 def test_checks_and_failures_say_no_key() -> None:
     received = Received()
     screen = Screen(received, Secrets([KEY]))
-    check = CheckResult(command="env", exit_code=0, seconds=1, output=f"A={KEY}", passed=True)
+    check = CheckResult(
+        status=CheckStatus.PASSED, command="env", exit_code=0, seconds=1, output=f"A={KEY}",
+        passed=True,
+    )  # fmt: skip
 
     async def send() -> None:
         await screen.checked(1, check)
         await screen.failed(1, BackendError(ErrorCode.AGENT_CRASHED, f"It said {KEY}"))
 
     asyncio.run(send())
-    assert [result.output for result in received.checks] == ["A=***"]
+    assert received.checks == [check.model_copy(update={"output": "A=***"})]
     assert [error.message for error in received.errors] == ["It said ***"]
 
 
