@@ -45,6 +45,13 @@ RunId = Annotated[
     str | None,
     Doc("Letters, digits, - and _. Another run id runs anew; a random one if left out."),
 ]
+RunKey = Annotated[
+    Secret | None,
+    Doc(
+        "For programs that have a broker, at base-url or model-service: the key of run-id, which "
+        "signs the tokens that agents open it with. No broker is started then."
+    ),
+]
 AttemptNumber = Annotated[int, Doc("Counts the runs of one run id; another number runs anew.")]
 Setup = Annotated[
     str | None,

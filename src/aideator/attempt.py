@@ -1,26 +1,26 @@
 """Run one variation in its container, and read what it left."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import dagger
-from dagger import Container, File, ReturnType, Secret, Service, dag, telemetry
+from dagger import Container, File, ReturnType, dag, telemetry
 
+from aideator.access import Access
 from aideator.check_result import CheckResult, run_check
 from aideator.containers import (
     GIT_DIR,
-    PACKAGES,
-    PROGRAM,
     REPOSITORY,
     USER,
     Bench,
     Command,
     last_lines,
+    on_path,
+    python,
 )
 from aideator.errors import engine_message
 from aideator.protocol import (
     GRACE_SECONDS,
-    MODEL_HOST,
     CompletedEvent,
     EndEvent,
     ErrorCode,
@@ -37,15 +37,7 @@ OUTPUT = "/aideator/output"
 TASK = "/aideator/task.json"
 
 _TIMED_OUT = 124
-
-
-@dataclass(frozen=True)
-class Access:
-    """How agents reach the model. The secrets go to the agent's process and nowhere else."""
-
-    api_key: Secret | None = field(repr=False)
-    auth_token: Secret | None = field(repr=False)
-    service: Service | None
+_TOKEN = "ANTHROPIC_AUTH_TOKEN"  # noqa: S105 - its name
 
 
 @dataclass(frozen=True)
@@ -64,6 +56,8 @@ class AttemptId:
     run_id: str
     variation_id: int
     number: int
+    variations: int
+    """How many the run has."""
 
 
 async def run_attempt(
@@ -80,8 +74,8 @@ async def run_attempt(
     name = f"variation {attempt.variation_id}"
     # Under this name the attempt shows in the terminal and in traces.
     with telemetry.get_tracer().start_as_current_span(f"{name}: {label}" if label else name):
-        before = _equipped(bench.agent, task, access)
-        after = _started(before, attempt, task, events)
+        before = _equipped(bench.agent, task)
+        after = _started(_connected(before, attempt, task, access), attempt, task, events)
         try:
             files = await after.directory(OUTPUT).entries()
             ending, patch = await _ending(after, files, attempt)
@@ -125,38 +119,35 @@ async def run_attempt(
         patch=_file(after, "changes.patch", files),
         directory=tree,
         transcript=_file(after, "transcript.jsonl", files),
-        container=after.without_secret_variable("ANTHROPIC_API_KEY")
-        .without_secret_variable("ANTHROPIC_AUTH_TOKEN")
-        .with_workdir(REPOSITORY),
+        container=after.without_secret_variable(_TOKEN).with_workdir(REPOSITORY),
     )
 
 
-def _equipped(container: Container, task: Task, access: Access) -> Container:
-    container = (
-        container.with_new_file(TASK, task.model_dump_json())
+def _equipped(container: Container, task: Task) -> Container:
+    return (
+        on_path(container.with_new_file(TASK, task.model_dump_json()))
         .with_directory(OUTPUT, dag.directory(), owner=USER)
         .with_user(USER)
-        .with_env_variable("PYTHONPATH", f"{PROGRAM}:{PACKAGES}")
-        .with_env_variable("PYTHONDONTWRITEBYTECODE", "1")
         .with_env_variable("AIDEATOR_MAX_MEMORY_BYTES", str(MAX_MEMORY_KIB * 1024))
         .with_env_variable("AIDEATOR_MAX_PROCESSES", str(MAX_PROCESSES))
     )
+
+
+def _connected(container: Container, attempt: AttemptId, task: Task, access: Access) -> Container:
+    token = access.token(task, attempt.variation_id, attempt.number, of=attempt.variations)
     if access.service is not None:
-        container = container.with_service_binding(MODEL_HOST, access.service)
-    if access.api_key is not None:
-        container = container.with_secret_variable("ANTHROPIC_API_KEY", access.api_key)
-    if access.auth_token is not None:
-        container = container.with_secret_variable("ANTHROPIC_AUTH_TOKEN", access.auth_token)
-    return container
+        container = container.with_service_binding(access.host, access.service)
+        # A proxy of the image's or the engine's does not know it.
+        for name in ("NO_PROXY", "no_proxy"):
+            container = container.with_env_variable(name, access.host)
+    return container.with_secret_variable(_TOKEN, token)
 
 
 def _started(container: Container, attempt: AttemptId, task: Task, events: str) -> Container:
     seconds = round(task.limits.max_seconds + GRACE_SECONDS)
     argv = [
         "timeout", "-k", "10", str(seconds),
-        # Nothing in the repository can become a module: neither its directory nor a
-        # user's own are looked into.
-        "python3", "-P", "-s", "-m", "aideator.agent",
+        *python("agent"),
         "--task", TASK,
         "--workspace", REPOSITORY,
         "--git-dir", GIT_DIR,

@@ -1,5 +1,7 @@
 """The containers of a run: what all variations share, built in layers that change seldom first."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagger
@@ -12,6 +14,7 @@ from aideator.protocol.commands import LIMITS, MAX_SECONDS, NOBODY
 DEFAULT_IMAGE = "python:3.13-slim"
 
 _UNSUPPORTED = ErrorCode.BASE_IMAGE_UNSUPPORTED
+_REMEDY = "name an image with Python 3.11 or newer, pip, and git or apt-get, apk or dnf"
 
 REPOSITORY = "/repo"
 GIT_DIR = "/aideator/git"
@@ -127,24 +130,53 @@ async def prepared(image: str) -> Container:
     FunctionError
         The image cannot be had, or is not one that agents can run in.
     """
-    container = await pulled(image, "base_image")
-    remedy = "name an image with Python 3.11 or newer, pip, and git or apt-get, apk or dnf"
-    try:
-        await container.with_exec(["sh", "-c", _PROBE]).sync()
+    container = await _with_python(image)
+    with _explained(image):
         container = await container.with_exec(["sh", "-c", _GIT]).sync()
-        requirements = dag.current_module().source().file("src/aideator/requirements.txt")
-        return await (
-            container.with_file(REQUIREMENTS, requirements).with_exec(["sh", "-c", _INSTALL]).sync()
-        )
+        return await _installed(container, "requirements.txt").sync()
+
+
+async def broker_image(image: str) -> Container:
+    """Return ``image`` with the broker and its locked packages.
+
+    Raises
+    ------
+    FunctionError
+        The image cannot be had, or is not one that a broker can run in.
+    """
+    container = await _with_python(image)
+    with _explained(image):
+        installed = _installed(container, "broker-requirements.txt")
+        program = _program(installed, "broker")
+        return await on_path(installed.with_directory(PROGRAM, program)).sync()
+
+
+async def _with_python(image: str) -> Container:
+    container = await pulled(image, "base_image")
+    with _explained(image):
+        await container.with_exec(["sh", "-c", _PROBE]).sync()
+    return container
+
+
+def _installed(container: Container, requirements: str) -> Container:
+    file = dag.current_module().source().file(f"src/aideator/{requirements}")
+    return container.with_file(REQUIREMENTS, file).with_exec(["sh", "-c", _INSTALL])
+
+
+@contextmanager
+def _explained(image: str) -> Iterator[None]:
+    """Say of what fails that the image is why, and what to do."""
+    try:
+        yield
     except dagger.ExecError as error:
         if error.exit_code == 64:
-            problem = f"{image} {error.stderr.strip()}; {remedy}."
+            problem = f"{image} {error.stderr.strip()}; {_REMEDY}."
             raise unusable("base_image", problem, _UNSUPPORTED) from None
         said = last_lines(error.stderr or error.stdout)
         problem = f"{image} could not be prepared: {said}"
         raise unusable("base_image", problem, _UNSUPPORTED) from None
     except dagger.QueryError as error:
-        problem = f"{image} cannot run sh ({engine_message(error)}); {remedy}."
+        problem = f"{image} cannot run sh ({engine_message(error)}); {_REMEDY}."
         raise unusable("base_image", problem, _UNSUPPORTED) from None
 
 
@@ -175,10 +207,10 @@ async def bench(base: Container, source: Directory, setup: Command | None) -> Be
     if setup:
         workspace = await _set_up(workspace, setup)
         tree = workspace.directory(REPOSITORY)
-    # Set-up runs what the repository says. So the container that is to hold the API key is
-    # not the one it ran in: it only takes the repository's files from there.
+    # Set-up runs what the repository says. So the container that agents and their tokens are in
+    # is not the one it ran in: it only takes the repository's files from there.
     agent = await (
-        base.with_directory(PROGRAM, _program(base))
+        base.with_directory(PROGRAM, _program(base, "agent"))
         .with_directory(GIT_DIR, git_dir)
         .with_directory(REPOSITORY, tree, owner=USER)
         .with_workdir(REPOSITORY)
@@ -210,18 +242,33 @@ async def _set_up(workspace: Container, setup: Command) -> Container:
         ) from None
 
 
-def _program(base: Container) -> Directory:
+def _program(base: Container, name: str) -> Directory:
     sources = (
         dag.current_module()
         .source()
         .directory("src/aideator")
-        .filter(include=["__init__.py", "agent/**", "protocol/**"])
+        .filter(include=["__init__.py", f"{name}/**", "protocol/**"])
     )
     compiled = ["python3", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
     return (
         base.with_directory(f"{PROGRAM}/aideator", sources)
         .with_exec([*compiled, PROGRAM])
         .directory(PROGRAM)
+    )
+
+
+def python(program: str) -> list[str]:
+    """Return what starts one of our programs; see ``on_path``.
+
+    Nothing in the directory it starts in can become a module of it, nor a user's own.
+    """
+    return ["python3", "-P", "-s", "-m", f"aideator.{program}"]
+
+
+def on_path(container: Container) -> Container:
+    """Let Python find our programs and their packages in a container."""
+    return container.with_env_variable("PYTHONPATH", f"{PROGRAM}:{PACKAGES}").with_env_variable(
+        "PYTHONDONTWRITEBYTECODE", "1"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self, cast
 from dagger import Container, Directory, Doc, Secret, Service, function
 
 from aideator import arguments as arg
-from aideator.attempt import Access
+from aideator.access import ModelServer
 from aideator.containers import (
     DEFAULT_IMAGE,
     SETUP_SECONDS,
@@ -15,7 +15,7 @@ from aideator.containers import (
     prepared,
 )
 from aideator.errors import parsed, unusable, validated
-from aideator.plan import Plan, new_run_id, server
+from aideator.plan import Plan, checked, new_run_id
 from aideator.protocol import (
     DEFAULT_MODEL,
     DEFAULT_RUN_COST_USD,
@@ -57,7 +57,7 @@ class Aideator:
         Service | None,
         Doc(
             "The same as a service, such as tcp://127.0.0.1:8080 for one on this machine; "
-            f"agents reach it as http://{MODEL_HOST}:PORT."
+            f"its name is http://{MODEL_HOST}:PORT."
         ),
     ] = None
     base_image: Annotated[str, Doc("Image that agents run in: Python 3.11 or newer with pip.")] = (
@@ -187,6 +187,7 @@ class Aideator:
         events: arg.Events = "text",
         keep_ignored: arg.KeepIgnored = False,
         style: arg.Style = None,
+        run_key: arg.RunKey = None,
     ) -> Variation:
         """Run one agent on a directory."""
         condition = validated(
@@ -201,17 +202,19 @@ class Aideator:
         )
         if variation_id < 1:
             raise unusable("variation_id", f"{variation_id} is below 1.")
-        tasks = await self._tasks(prompt, [condition])
-        plan = self._plan(
-            run_id=run_id or new_run_id(),
+        plan = await self._plan(
+            run_id=run_id,
+            run_key=run_key,
             attempt=attempt,
             events=events,
             setup=command("setup", setup, setup_seconds),
             check=command("check", check, check_seconds),
             check_image=check_image,
         )
-        tree = await files(source, keep_ignored=keep_ignored)
-        return (await plan.carry_out(tree, tasks, first_id=variation_id))[0]
+        tasks = self._tasks(prompt, [condition], plan)
+        async with plan.access() as access:
+            tree = await files(source, keep_ignored=keep_ignored)
+            return (await plan.carry_out(tree, tasks, access, first_id=variation_id))[0]
 
     # As for agent: never again within a session, always again in a new one.
     @once_a_session
@@ -245,6 +248,7 @@ class Aideator:
         limits: Annotated[
             str | None, Doc("For programs: the limits as JSON, which saves a call of with-limits.")
         ] = None,
+        run_key: arg.RunKey = None,
     ) -> Run:
         """Run several agents on one commit at once; ask the result for its summary."""
         if (repo is None) == (source is None):
@@ -255,40 +259,51 @@ class Aideator:
             self.conditions = conditions
         if limits is not None:
             self.limits = limits
-        tasks = await self._tasks(prompt, self._conditions(variations))
-        plan = self._plan(
-            run_id=run_id or new_run_id(),
+        wanted = self._conditions(variations)
+        plan = await self._plan(
+            run_id=run_id,
+            run_key=run_key,
             attempt=attempt,
             events=events,
             setup=command("setup", setup, setup_seconds),
             check=command("check", check, check_seconds),
             check_image=check_image,
         )
-        if source is not None:
-            commit, tree = None, await files(source, keep_ignored=keep_ignored)
-        else:
-            found = await resolve(cast("str", repo), ref, token)
-            commit, tree = found.id, found.tree
-        return run_of(plan.run_id, commit, prompt, await plan.carry_out(tree, tasks))
+        tasks = self._tasks(prompt, wanted, plan)
+        async with plan.access() as access:
+            if source is not None:
+                commit, tree = None, await files(source, keep_ignored=keep_ignored)
+            else:
+                found = await resolve(cast("str", repo), ref, token)
+                commit, tree = found.id, found.tree
+            done = await plan.carry_out(tree, tasks, access)
+        return run_of(plan.run_id, commit, prompt, done)
 
-    def _plan(self, **given: Any) -> Plan:
-        access = Access(self.api_key, self.auth_token, self.model_service)
-        return Plan(base_image=self.base_image, access=access, **given)
+    async def _plan(self, *, run_id: str | None, run_key: Secret | None, **given: Any) -> Plan:
+        server = await checked(
+            ModelServer(self.base_url, self.model_service, self.api_key, self.auth_token),
+            editor_tool=self.editor_tool,
+            run_key=run_key,
+            run_id=run_id,
+        )
+        return Plan(
+            run_id=run_id or new_run_id(),
+            run_key=run_key,
+            base_image=self.base_image,
+            server=server,
+            **given,
+        )
 
-    async def _tasks(self, prompt: str, conditions: list[Condition]) -> tuple[Task, ...]:
-        keys = (self.api_key, self.auth_token)
-        base_url = await server(self.base_url, self.model_service, keys, self.editor_tool)
+    def _tasks(self, prompt: str, conditions: list[Condition], plan: Plan) -> tuple[Task, ...]:
         if not prompt.strip():
             raise unusable("prompt", "it is empty; say what the agents are to do.")
-        limits = parsed(Limits, "limits", self.limits)
-        editor_tool = cast("EditorTool", self.editor_tool)
         return tasks_of(
             prompt,
             conditions,
-            limits,
+            parsed(Limits, "limits", self.limits),
             model=self.model,
-            base_url=base_url,
-            editor_tool=editor_tool,
+            base_url=plan.broker_url,
+            editor_tool=cast("EditorTool", self.editor_tool),
         )
 
     def _conditions(self, variations: int | None) -> list[Condition]:

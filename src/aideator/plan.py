@@ -3,14 +3,16 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from typing import get_args
 
 import dagger
-from dagger import Directory, Secret, Service
+from dagger import Directory, Secret
 
-from aideator.attempt import Access, AttemptId, Checking, run_attempt
+from aideator.access import BROKER_URL, Access, ModelServer, access_to
+from aideator.attempt import AttemptId, Checking, run_attempt
 from aideator.containers import Command, bench, prepared, pulled
 from aideator.errors import engine_message, unusable
 from aideator.protocol import MODEL_HOST, EditorTool, ErrorCode, Task, check_server
@@ -37,7 +39,8 @@ class Plan:
     check: Command | None
     check_image: str | None
     base_image: str
-    access: Access
+    server: ModelServer
+    run_key: Secret | None
 
     def __post_init__(self) -> None:
         if not _RUN_ID.fullmatch(self.run_id):
@@ -51,8 +54,21 @@ class Plan:
         if self.check_image and not self.check:
             raise unusable("check_image", "there is no check to run in it; give one with --check.")
 
+    @property
+    def broker_url(self) -> str | None:
+        """Where agents send requests to."""
+        return BROKER_URL if self.run_key is None else self.server.base_url
+
+    def access(self) -> AbstractAsyncContextManager[Awaitable[Access]]:
+        """Return what gives agents their access to the model; to be entered first."""
+        return access_to(self.server, self.run_id, run_key=self.run_key, image=self.base_image)
+
     async def carry_out(
-        self, source: Directory, tasks: Sequence[Task], first_id: int = 1
+        self,
+        source: Directory,
+        tasks: Sequence[Task],
+        access: Awaitable[Access],
+        first_id: int = 1,
     ) -> list[Variation]:
         """Run an agent for each task, all at once, on the same files.
 
@@ -67,13 +83,14 @@ class Plan:
         image = await pulled(self.check_image, "check_image") if self.check_image else None
         checking = Checking(self.check, image) if self.check else None
         start = await bench(base, source, self.setup)
+        ready = await access
         return await asyncio.gather(
             *(
                 run_attempt(
-                    AttemptId(self.run_id, number, self.attempt),
+                    AttemptId(self.run_id, number, self.attempt, len(tasks)),
                     task,
                     start,
-                    self.access,
+                    ready,
                     events=self.events,
                     checking=checking,
                 )
@@ -87,13 +104,10 @@ def new_run_id() -> str:
     return f"run_{secrets.token_hex(6)}"
 
 
-async def server(
-    base_url: str | None,
-    service: Service | None,
-    keys: Sequence[Secret | None],
-    editor_tool: str,
-) -> str | None:
-    """Return the address that agents send requests to; ``None`` is Anthropic's own.
+async def checked(
+    server: ModelServer, *, editor_tool: str, run_key: Secret | None, run_id: str | None
+) -> ModelServer:
+    """Return a server as a caller named it, with the address that its service has.
 
     Raises
     ------
@@ -102,6 +116,7 @@ async def server(
     """
     if editor_tool not in get_args(EditorTool):
         raise unusable("editor_tool", f"{editor_tool!r} is neither native nor plain.")
+    base_url = server.base_url
     if base_url is not None:
         try:
             check_server(base_url)
@@ -110,22 +125,35 @@ async def server(
         if shown(base_url) != base_url:
             problem = f"{shown(base_url)!r:.200}: the engine's traces would show the password."
             raise unusable("base_url", problem)
-    if service is None:
-        if base_url is None and not any(keys):
-            raise unusable(
-                "api_key",
-                "there is none; give --api-key=env://ANTHROPIC_API_KEY, or a model server of "
-                "your own with --base-url or --model-service.",
-                ErrorCode.MISSING_API_KEY,
-            )
-        return base_url
-    if base_url is not None:
-        return base_url
+    has_key = bool(server.api_key or server.auth_token)
+    has_address = base_url is not None or server.service is not None
+    if run_key is not None:
+        _check_run_key(has_key=has_key, has_address=has_address, run_id=run_id)
+    elif not has_address and not has_key:
+        raise unusable(
+            "api_key",
+            "there is none; give --api-key=env://ANTHROPIC_API_KEY, or a model server of "
+            "your own with --base-url or --model-service.",
+            ErrorCode.MISSING_API_KEY,
+        )
+    if base_url is not None or server.service is None:
+        return server
     try:
-        # Only a service that runs says where; agents would start it a moment later.
-        ports = await (await service.start()).ports()
+        # Only a service that runs says where; who goes there would start it a moment later.
+        ports = await (await server.service.start()).ports()
     except dagger.QueryError as error:
         raise unusable("model_service", f"it cannot be started: {engine_message(error)}") from None
     if not ports:
         raise unusable("model_service", "it exposes no port; expose one, or give --base-url.")
-    return f"http://{MODEL_HOST}:{await ports[0].port()}"
+    return replace(server, base_url=f"http://{MODEL_HOST}:{await ports[0].port()}")
+
+
+def _check_run_key(*, has_key: bool, has_address: bool, run_id: str | None) -> None:
+    if has_key:
+        problem = "the broker that it opens has keys of its own; leave out api_key and auth_token."
+        raise unusable("run_key", problem)
+    if not has_address:
+        problem = "say with --base-url or --model-service where the broker is that it opens."
+        raise unusable("run_key", problem)
+    if run_id is None:
+        raise unusable("run_id", "name the run that run_key is the key of.")
