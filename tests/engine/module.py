@@ -1,5 +1,6 @@
 """The module as a client of the engine sees it."""
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,17 @@ FIELDS = """variationId label model status stopReason errorCode message summary 
     patchBytes patchTruncated filesChanged insertions deletions
     usage{inputTokens outputTokens cacheWriteTokens cacheReadTokens costUsd}
     check{command exitCode passed seconds output}"""
+
+
+def forms(text: str) -> list[bytes]:
+    """Return the bytes by which a text is found, also inside of something in base64 or hex."""
+    raw = text.encode()
+    found = [raw, raw.hex().encode()]
+    for shift in range(3):
+        # The characters at either end depend on what is beside the text.
+        whole = base64.b64encode(b" " * shift + raw)
+        found.append(whole[4:-4] if shift else whole[:-4])
+    return found
 
 
 def creates(path: str, content: str = "made\n") -> list[Reply]:

@@ -1,9 +1,11 @@
 """The gateway on a real engine, with a scripted model on the gateway's own loopback."""
 
+import base64
 import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Hang, HttpError, Reply, Text, Wait
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.engine.module import creates
+from tests.engine.module import creates, forms
 from tests.support.collector import Collector
 from tests.support.gateways import Gateway, serving
 from tests.support.repositories import apply_patch, git
@@ -20,6 +22,8 @@ from tests.support.repositories import apply_patch, git
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
 KEY = "sk-ant-test-0123456789abcdef"
+JWT = base64.b64encode(b'{"alg":"HS256"')[:18].decode()
+"""How tokens begin."""
 LINES = 5000
 
 
@@ -87,23 +91,14 @@ def gateway(
         AIDEATOR_BASE_URL=model.base_url,
         AIDEATOR_API_KEY=KEY,
         OTEL_EXPORTER_OTLP_LOGS_ENDPOINT=collector.url,
+        OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=collector.url,
+        OTEL_EXPORTER_OTLP_TRACES_PROTOCOL="http/protobuf",
     ) as gateway:
         deadline = time.monotonic() + 240
         while not (told := gateway.http.get("/readyz").json())["ready"]:
             assert time.monotonic() < deadline, told
             time.sleep(0.2)
         yield gateway
-
-
-def connections(port: int) -> int:
-    """Return how many connections to a loopback port are open, by the kernel's table."""
-    wanted = f":{port:04X}"
-    rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
-    return sum(row.split()[2].endswith(wanted) and row.split()[3] == "01" for row in rows)
-
-
-def port_of(model: ScriptedModel) -> int:
-    return int(model.base_url.rpartition(":")[2])
 
 
 def events(gateway: Gateway, run_id: str) -> Iterator[tuple[float, str, dict[str, Any]]]:
@@ -147,7 +142,11 @@ def test_a_whole_run_with_live_tokens_and_patches(
         lines = [json.loads(line) for line in transcript.splitlines()]
         assert [line["seq"] for line in lines] == list(range(1, len(lines) + 1))
 
-    # The key reached the model and is nowhere else.
+    # The key reached the model, and neither the engine's client nor anything else.
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if b"dagger.io/sdk.name:aideator" in (process / "cmdline").read_bytes():
+                assert KEY.encode() not in (process / "environ").read_bytes()
     asked = [request for request in model.requests if request.run == run_id]
     keys = {request.headers["authorization"] for request in asked}
     assert keys == {f"Bearer {KEY}"}
@@ -155,8 +154,11 @@ def test_a_whole_run_with_live_tokens_and_patches(
     assert KEY not in gateway.log.read_text()
     for file in gateway.data_dir.rglob("*"):
         assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
-    # The user's own collector got the logs as well.
+    # The user's own collector got the logs and traces as well: not even the tokens are in them.
     assert any(run_id.encode() in body for body in collector.bodies)
+    assert any(b"withSecretVariable" in body for body in collector.bodies)
+    marks = [*forms(KEY), *forms(JWT)]
+    assert not [mark for mark in marks for body in collector.bodies if mark in body]
 
 
 def test_five_times_five_thousand_events_none_lost_and_all_in_order(
@@ -179,23 +181,24 @@ def test_cancelling_stops_the_containers_and_leaves_other_runs_alone(
     gateway: Gateway, model: ScriptedModel, shared_repository: Path
 ) -> None:
     url = shared_repository.as_uri()
-    before = connections(port_of(model))
     run_id = gateway.create(github_url=url, prompt="endless", variations=2)
     other = gateway.create(github_url=url, prompt="live", variations=1)
     texts = 0
     for _, _, data in events(gateway, run_id):
         texts += data.get("type") == "agent_output"
-        if texts >= 2 and connections(port_of(model)) >= before + 2:
+        if texts >= 2:
             break
+    asked = [request for request in model.requests if request.run == run_id]
+    assert [request.over.is_set() for request in asked] == [False] * 2
     started = time.monotonic()
     gateway.http.post(f"/runs/{run_id}/cancel", json={})
     run = gateway.run(run_id)
     assert time.monotonic() - started < 2
     assert {variation["status"] for variation in run["variations"]} == {"cancelled"}
     alive = {request.run for request in model.requests}
-    while connections(port_of(model)) > before + 1:
-        assert time.monotonic() - started < 2, "the agents still talk to the model"
-        time.sleep(0.02)
+    for request in asked:
+        left = started + 2 - time.monotonic()
+        assert request.over.wait(left), "an agent still talks to the model"
     assert other in alive or gateway.run(other)["status"] in ("pending", "running")
     assert gateway.finish(other)["status"] == "completed"
 

@@ -1,6 +1,5 @@
 """What keeps agents, the repository's own code and the API key apart."""
 
-import base64
 import json
 import secrets
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.engine.module import Module, creates
+from tests.engine.module import Module, creates, forms
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 
@@ -29,7 +28,7 @@ echo "[$(env | grep -c -e ANTHROPIC -e KEY)]"
 
 def test_the_key_reaches_the_model_and_nothing_else(module: Module, tmp_path: Path) -> None:
     key = f"sk-ant-{secrets.token_hex(16)}"
-    marks = [key.encode(), base64.b64encode(key.encode())[:40], key.encode().hex().encode()]
+    marks = forms(key)
     image, results = tmp_path / "image.tar", tmp_path / "results"
     fields = f"""variation(n:1){{
         status check{{output}} directory{{entries}} transcript{{contents}}

@@ -12,9 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from aideator.protocol import AnyEvent, EndEvent, Limits, Task
+from aideator.protocol.tokens import Grant, token_for
+from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.dagger.backend import DaggerBackend
 from aideator_gateway.backends.dagger.query import explain
 from aideator_gateway.backends.dagger.session import QueryError
@@ -102,7 +105,11 @@ def ready(gateway: Gateway) -> dict[str, Any]:
 def client_of(gateway: Gateway) -> int:
     """Return the id of the process that holds the session."""
     found = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children")
-    return int(found.read_text().split()[0])
+    return next(
+        int(child)
+        for child in found.read_text().split()
+        if b"session" in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
+    )
 
 
 def wait(done: Callable[[], Any]) -> None:
@@ -244,22 +251,58 @@ def test_an_engine_that_is_gone_for_a_while_is_a_state(gateway: Gateway, engine:
     assert run["status"] == "completed", run
 
 
-def test_the_key_is_in_no_query_and_in_no_log(gateway: Gateway, engine: Engine) -> None:
-    gateway.finish(start(gateway, engine, {1: talk(1, 3)}))
-    assert "env://ANTHROPIC_API_KEY" in json.dumps(engine.queries)
+def test_the_engine_is_given_no_key_but_each_run_s_own(gateway: Gateway, engine: Engine) -> None:
+    runs = [gateway.finish(start(gateway, engine, {1: talk(1, 3)})) for _ in range(2)]
+    given = {
+        query["variables"]["name"]: query["variables"]["key"]
+        for query in engine.queries
+        if "setSecret" in query["query"]
+    }
+    keys = [given[f"aideator-{run['run_id']}"] for run in runs]
+    assert len(set(keys)) == 2
+    asked = [query for query in engine.queries if "runVariations" in query["query"]]
+    assert all("runKey: $" in query["query"] for query in asked)
     assert "very-secret" not in json.dumps(engine.queries)
-    assert "very-secret" not in gateway.log.read_text()
+    log = gateway.log.read_text()
+    assert not [key for key in ("very-secret", *keys) if key in log]
 
 
-def test_the_client_is_given_the_key_and_not_the_gateway_s_token(
+def test_an_attempt_that_has_ended_opens_the_broker_no_more(
+    tmp_path: Path, own_engine: Engine
+) -> None:
+    # The model's server is not there, which those are told who get through.
+    with gateway_on(own_engine, tmp_path, AIDEATOR_BASE_URL="http://127.0.0.1:9") as gateway:
+        lines = {1: talk(1, 5), 2: talk(2, 5)[:-1]}
+        run_id = start(gateway, own_engine, lines, mode="hang")
+        wait(lambda: gateway.run(run_id)["variations"][0]["status"] == "completed")
+        (secret,) = (q["variables"] for q in own_engine.queries if "setSecret" in q["query"])
+        (tunnel,) = (q["variables"] for q in own_engine.queries if "tunnel" in q["query"])
+        url = f"http://127.0.0.1:{tunnel['port']}/v1/messages"
+
+        def knock(variation: int) -> tuple[int, str]:
+            grant = Grant(run=run_id, variation=variation, models=("m",), exp=time.time() + 60)
+            answer = httpx.post(
+                url, json={"model": "m"}, timeout=SECONDS,
+                headers={"authorization": f"Bearer {token_for(secret['key'], grant)}"},
+            )  # fmt: skip
+            return answer.status_code, answer.headers["aideator-refused"]
+
+        assert knock(1) == (403, "token_revoked")
+        assert knock(2) == (502, "upstream_unreachable")
+        gateway.http.post(f"/runs/{run_id}/cancel", json={})
+        gateway.finish(run_id)
+        wait(lambda: knock(2) == (403, "token_revoked"))
+
+
+def test_the_client_is_given_neither_the_key_nor_the_gateway_s_token(
     tmp_path: Path, own_engine: Engine
 ) -> None:
     with gateway_on(own_engine, tmp_path, token="token-canary") as gateway:  # noqa: S106
         wait(lambda: ready(gateway)["ready"])
         given = environment_of(client_of(gateway))
-    assert given["ANTHROPIC_API_KEY"] == "sk-ant-very-secret"
-    assert "token-canary" not in given.values()
-    assert not [name for name in given if name.startswith("AIDEATOR_")]
+    assert "PATH" in given
+    assert not {"sk-ant-very-secret", "token-canary"} & set(given.values())
+    assert not [name for name in given if name.startswith(("AIDEATOR_", "ANTHROPIC_"))]
 
 
 def test_what_a_run_asks_for_reaches_the_module(gateway: Gateway, engine: Engine) -> None:
@@ -366,7 +409,8 @@ def test_a_session_is_replaced_when_idle_after_enough_runs(
     work = WorkDirectory(tmp_path / "work", "gw_1")
 
     async def scene() -> list[str]:
-        backend = DaggerBackend(settings, work, environ, session_runs=2)
+        broker = BrokerHost(settings, tmp_path, "gw_1")
+        backend = DaggerBackend(settings, work, broker, environ, session_runs=2)
         told = Told()
         await backend.start()
         try:

@@ -40,13 +40,13 @@ async def choose_backend(
     if settings.backend == "local":
         return LocalBackend(settings, work, broker)
     if settings.backend == "dagger":
-        return DaggerBackend(settings, work, environ)
+        return DaggerBackend(settings, work, broker, environ)
     try:
         client = await _answering(settings, environ)
     except BackendError as error:
         return LocalBackend(settings, work, broker, why=f"chosen by auto: {error.message}")
     return DaggerBackend(
-        settings, work, client.environment, why="chosen by auto: an engine answers"
+        settings, work, broker, client.environment, why="chosen by auto: an engine answers"
     )
 
 

@@ -89,6 +89,12 @@ class Connection:
             return
         self._record(request)
         try:
+            await self._answer(request)
+        finally:
+            request.over.set()
+
+    async def _answer(self, request: Request) -> None:
+        try:
             outputs = render(self._player.reply(request), request)
         except Exception as error:  # noqa: BLE001 - whatever a player's fault, its client is told
             await self._error(HttpError(500, "api_error", f"The player failed: {error!r}"))

@@ -1,5 +1,6 @@
 """Who decides what the scripted model answers, and the player of plain scripts."""
 
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ class Request:
         By lower-case name. They may hold an API key, so no representation shows them.
     time
         When the request was complete, in seconds since the epoch.
+    over
+        Set once nothing of the answer is sent any more: it is complete, or the client has gone.
     """
 
     variation: int | None
@@ -29,6 +32,7 @@ class Request:
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(repr=False)
     time: float
+    over: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)
 
     @property
     def messages(self) -> Sequence[Mapping[str, Any]]:

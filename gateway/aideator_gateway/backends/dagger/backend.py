@@ -10,9 +10,9 @@ import os
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from aideator.protocol import MODEL_HOST, ErrorCode
+from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.dagger.engine import check_reachable, find_client, find_module
 from aideator_gateway.backends.dagger.feed import Feed
 from aideator_gateway.backends.dagger.forward import LogForwarder
@@ -23,7 +23,7 @@ from aideator_gateway.backends.dagger.telemetry import LogReceiver
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.runs.model import Readiness
-from aideator_gateway.settings import Settings, is_loopback
+from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
@@ -47,9 +47,11 @@ class DaggerBackend:
     Parameters
     ----------
     settings
-        The model's server and key, and the module.
+        The model and the module.
     work
         Where runs have what is fetched and what comes back.
+    broker
+        What agents ask in place of the model's server; started and ended with the backend.
     environ
         Environment of the Dagger client, which finds the engine by it.
     why
@@ -64,6 +66,7 @@ class DaggerBackend:
         self,
         settings: Settings,
         work: WorkDirectory,
+        broker: BrokerHost,
         environ: Mapping[str, str] | None = None,
         *,
         why: str = "",
@@ -71,6 +74,7 @@ class DaggerBackend:
         session_seconds: float = SESSION_SECONDS,
     ) -> None:
         self._settings = settings
+        self._broker = broker
         self._environ = dict(os.environ if environ is None else environ)
         self._why = f"{why}; " if why else ""
         self._session_runs = session_runs
@@ -89,31 +93,36 @@ class DaggerBackend:
         return None
 
     async def start(self) -> None:
-        """Listen for events, and start to open a session."""
+        """Listen for events and agents, and start to open a session."""
+        await self._broker.start(port=True)
         await self._receiver.start()
         self._keeper = asyncio.create_task(self._keep(), name="dagger session")
 
     async def readiness(self) -> Readiness:
         """Say whether a run could start now."""
+        opened = self._opened is not None and not self._opened.session.lost.is_set()
+        problem = self._broker.problem
         return Readiness(
-            ready=self._opened is not None and not self._opened.session.lost.is_set(),
+            ready=opened and problem is None,
             backend=self.name,
             isolation=ISOLATION,
-            reason=self._why + self._state,
+            reason=problem or self._why + self._state,
             checks=self.no_checks is None,
             scripted=self._settings.scripted,
             model=self._settings.model,
         )
 
     async def aclose(self) -> None:
-        """End the session and stop listening."""
+        """End the session and the broker, and stop listening."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
         await self._receiver.aclose()
+        await self._broker.aclose()
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
         """Carry out a run as one query."""
+        self._broker.wake()
         opened = await unless(stop, self._take())
         if opened is None:
             return
@@ -123,6 +132,7 @@ class DaggerBackend:
             run = DaggerRun(
                 opened.session,
                 opened.access,
+                self._broker,
                 spec=spec,
                 sink=sink,
                 directory=directory,
@@ -196,7 +206,7 @@ class DaggerBackend:
             await check_reachable(client.runner_host)
         session = await DaggerSession.open(
             client.command,
-            {**client.environment, **self._receiver.environment, **self._secrets()},
+            {**client.environment, **self._receiver.environment},
             seconds=CONNECT_SECONDS if client.runner_host else START_ENGINE_SECONDS,
         )
         try:
@@ -221,46 +231,23 @@ class DaggerBackend:
 
     async def _access(self, session: DaggerSession) -> dict[str, Any]:
         """Return the arguments of the module's object: how agents reach the model."""
-        settings = self._settings
+        port = self._broker.port
         access: dict[str, Any] = {
-            "model": settings.model,
-            "baseUrl": settings.base_url,
-            "editorTool": settings.editor_tool,
+            "model": self._settings.model,
+            "baseUrl": f"http://{MODEL_HOST}:{port}",
+            "editorTool": self._settings.editor_tool,
         }
-        for argument, variable in (
-            ("apiKey", "ANTHROPIC_API_KEY"),
-            ("authToken", "ANTHROPIC_AUTH_TOKEN"),
-        ):
-            if variable in self._secrets():
-                text = "query key($uri: String!) { secret(uri: $uri) { id } }"
-                data = await session.query(text, {"uri": f"env://{variable}"})
-                access[argument] = Id(data["secret"]["id"])
-        url = urlsplit(settings.base_url or "")
-        if url.hostname and is_loopback(url.hostname):
-            port = url.port or (443 if url.scheme == "https" else 80)
-            access["baseUrl"] = _tunnelled(url, port)
-            access["modelService"] = await self._service(session, url.hostname, port)
+        # What leads into the engine is a way to this port, and no key.
+        text = """query tunnel($port: Int!) {
+            host { service(host: "127.0.0.1", ports: [{frontend: $port, backend: $port}]) { id } }
+        }"""
+        data = await session.query(text, {"port": port})
+        access["modelService"] = Id(data["host"]["service"]["id"])
         # The engine makes the object once a session; better now than in the first run.
         query = Query()
         body = f"{{ {query.call('aideator', **access)} {{ id }} }}"
         await session.query(query.text("model", body), query.variables)
         return access
-
-    async def _service(self, session: DaggerSession, host: str, port: int) -> Id:
-        text = """query tunnel($host: String!, $port: Int!) {
-            host { service(host: $host, ports: [{frontend: $port, backend: $port}]) { id } }
-        }"""
-        data = await session.query(text, {"host": host, "port": port})
-        return Id(data["host"]["service"]["id"])
-
-    def _secrets(self) -> dict[str, str]:
-        """Return what only the client's process knows, and hands to agents as secrets."""
-        settings = self._settings
-        given = {
-            "ANTHROPIC_API_KEY": settings.api_key,
-            "ANTHROPIC_AUTH_TOKEN": settings.auth_token,
-        }
-        return {name: secret.get_secret_value() for name, secret in given.items() if secret}
 
     def _say(self, state: str, level: int) -> None:
         if state != self._state:
@@ -285,7 +272,3 @@ def _unexpected(error: Exception) -> BackendError:
         ErrorCode.ENGINE_UNAVAILABLE,
         f"The session with the Dagger engine failed: {type(error).__name__}: {error}",
     )
-
-
-def _tunnelled(url: SplitResult, port: int) -> str:
-    return url._replace(netloc=f"{MODEL_HOST}:{port}").geturl()

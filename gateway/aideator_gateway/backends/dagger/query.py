@@ -56,15 +56,17 @@ class Query:
 
 
 def run_query(
-    spec: RunSpec, access: dict[str, Any], source: Id | None
+    spec: RunSpec, access: dict[str, Any], run_key: Id, source: Id | None
 ) -> tuple[str, dict[str, Any]]:
     """Return text and variables of the query that carries out a run.
 
     Parameters
     ----------
     access
-        Arguments of the module's object that say how agents reach the model. They stay the
+        Arguments of the module's object that say how agents reach the broker. They stay the
         same for a session, so that the engine makes the object once.
+    run_key
+        The secret that their tokens are made from.
     source
         The repository's tree, if the gateway has fetched it; else the module does.
     """
@@ -80,6 +82,7 @@ def run_query(
         conditions=[condition.model_dump_json(exclude_none=True) for condition in spec.conditions],
         limits=spec.limits.model_dump_json(),
         runId=spec.run_id,
+        runKey=run_key,
         check=spec.check,
         checkSeconds=spec.check_seconds if spec.check else None,
         events="json",

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from aideator.protocol import ErrorCode
+from aideator.protocol import EndEvent, ErrorCode
+from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.dagger.feed import Feed
 from aideator_gateway.backends.dagger.query import Answer, Id, explain, run_query
 from aideator_gateway.backends.dagger.session import DaggerSession, EngineLostError, QueryError
@@ -36,7 +37,9 @@ class DaggerRun:
     session
         Where; the module is served there.
     access
-        Arguments of the module's object: how agents reach the model.
+        Arguments of the module's object: how agents reach the broker.
+    broker
+        Opened to each of the run's variations until that has ended.
     spec
         What is to be done.
     sink
@@ -51,6 +54,7 @@ class DaggerRun:
         self,
         session: DaggerSession,
         access: dict[str, Any],
+        broker: BrokerHost,
         *,
         spec: RunSpec,
         sink: Sink,
@@ -59,6 +63,7 @@ class DaggerRun:
     ) -> None:
         self._session = session
         self._access = access
+        self._broker = broker
         self._spec = spec
         self._sink = sink
         self._directory = directory
@@ -76,10 +81,15 @@ class DaggerRun:
         work.add_done_callback(lambda _: feed.close())
         try:
             async for event in feed:
+                if isinstance(event, EndEvent):
+                    self._broker.revoke(self._spec.run_id, event.variation)
                 await self._sink.event(event)
         finally:
             work.cancel()
             await asyncio.wait([work])
+            for number in feed.running:
+                self._broker.revoke(self._spec.run_id, number)
+            self._broker.forget(self._spec.run_id)
         if answer := work.result():
             for number in sorted(feed.running):
                 await self._sink.failed(number, answer.failure(number))
@@ -110,7 +120,7 @@ class DaggerRun:
                     # The engine's git follows redirects and cannot be told not to.
                     spec = replace(spec, url=await settled(spec.url, self._hosts))
                     early = asyncio.create_task(self._tell_commit(spec))
-                text, variables = run_query(spec, self._access, source)
+                text, variables = run_query(spec, self._access, await self._run_key(), source)
                 answer = Answer.of(await self._session.query(text, variables))
         except TimeoutError:
             raise BackendError(
@@ -128,6 +138,19 @@ class DaggerRun:
         if answer.commit:
             await self._sink.prepared(commit=answer.commit, isolation=ISOLATION)
         return answer
+
+    async def _run_key(self) -> Id:
+        """Hand the engine what makes tokens for this run, and for no other."""
+        query = """query runKey($name: String!, $key: String!) {
+            setSecret(name: $name, plaintext: $key) { id }
+        }"""
+        if self._broker.problem is not None:
+            text = f"No model can be asked: {self._broker.problem}."
+            raise BackendError(ErrorCode.CONNECTION_FAILED, text)
+        run_id = self._spec.run_id
+        key = self._broker.run_secret(run_id)
+        data = await self._session.query(query, {"name": f"aideator-{run_id}", "key": key})
+        return Id(data["setSecret"]["id"])
 
     async def _source(self) -> Id | None:
         """Fetch a repository of this machine, which the engine cannot see."""
