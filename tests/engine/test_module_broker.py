@@ -95,7 +95,9 @@ def test_a_key_that_is_not_there_is_one_line(module: Module) -> None:
     found = module.session.query('{secret(uri:"env://NO_KEY"){id}}')
     settings = {"apiKey": found["secret"]["id"]}
     with ScriptedModel(Script(default=creates("new.txt"))) as model:
-        with pytest.raises(EngineError, match=r"^FunctionError: api_key: .*NO_KEY"):
+        with pytest.raises(
+            EngineError, match=r"^FunctionError: api_key: .*secret env var not found"
+        ):
             module.run("summary", model.base_url, settings=settings)
         assert model.requests == []
 
