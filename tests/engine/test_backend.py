@@ -183,10 +183,11 @@ def test_cancelling_stops_the_containers_and_leaves_other_runs_alone(
     url = shared_repository.as_uri()
     run_id = gateway.create(github_url=url, prompt="endless", variations=2)
     other = gateway.create(github_url=url, prompt="live", variations=1)
-    texts = 0
+    speak: set[int] = set()
     for _, _, data in events(gateway, run_id):
-        texts += data.get("type") == "agent_output"
-        if texts >= 2:
+        if data.get("type") == "agent_output":
+            speak.add(data["variation_id"])
+        if speak == {1, 2}:
             break
     asked = [request for request in model.requests if request.run == run_id]
     assert [request.over.is_set() for request in asked] == [False] * 2
