@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import dagger
 from dagger import Container, Secret, Service, dag
 
-from aideator.containers import broker_image, python
+from aideator.containers import broker_image, not_prepared, python
 from aideator.errors import engine_message, unusable
 from aideator.protocol import GRACE_SECONDS, MODEL_HOST, Task
 from aideator.protocol.broker import BrokerConfig, KeySource, Provider
@@ -120,10 +120,12 @@ async def _given(server: ModelServer, run_key: Secret, run_id: str) -> Access:
 
 async def _own(server: ModelServer, image: str, run_id: str) -> Access:
     signing_secret = secrets.token_hex(32)
-    broker = _broker(await broker_image(image), server, signing_secret)
+    broker = _broker(broker_image(image), server, signing_secret)
     try:
         # What is only bound starts after all else is ready, and ends when nobody is bound.
         broker = await broker.start()
+    except dagger.ExecError as error:
+        raise not_prepared(image, error) from None
     except dagger.QueryError as error:
         argument = "api_key" if server.api_key else "auth_token"
         problem = f"the broker that is given it cannot be started: {engine_message(error)}"

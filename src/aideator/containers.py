@@ -1,7 +1,5 @@
 """The containers of a run: what all variations share, built in layers that change seldom first."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagger
@@ -130,32 +128,29 @@ async def prepared(image: str) -> Container:
     FunctionError
         The image cannot be had, or is not one that agents can run in.
     """
-    container = await _with_python(image)
-    with _explained(image):
+    container = await pulled(image, "base_image")
+    try:
+        await container.with_exec(["sh", "-c", _PROBE]).sync()
         container = await container.with_exec(["sh", "-c", _GIT]).sync()
         return await _installed(container, "requirements.txt").sync()
+    except dagger.ExecError as error:
+        if error.exit_code == 64:
+            problem = f"{image} {error.stderr.strip()}; {_REMEDY}."
+            raise unusable("base_image", problem, _UNSUPPORTED) from None
+        raise not_prepared(image, error) from None
+    except dagger.QueryError as error:
+        problem = f"{image} cannot run sh ({engine_message(error)}); {_REMEDY}."
+        raise unusable("base_image", problem, _UNSUPPORTED) from None
 
 
-async def broker_image(image: str) -> Container:
+def broker_image(image: str) -> Container:
     """Return ``image`` with the broker and its locked packages.
 
-    Raises
-    ------
-    FunctionError
-        The image cannot be had, or is not one that a broker can run in.
+    Nothing is looked at before it is used, which keeps the start short: ``prepared`` says what
+    is wrong with an image.
     """
-    container = await _with_python(image)
-    with _explained(image):
-        installed = _installed(container, "broker-requirements.txt")
-        program = _program(installed, "broker")
-        return await on_path(installed.with_directory(PROGRAM, program)).sync()
-
-
-async def _with_python(image: str) -> Container:
-    container = await pulled(image, "base_image")
-    with _explained(image):
-        await container.with_exec(["sh", "-c", _PROBE]).sync()
-    return container
+    installed = _installed(dag.container().from_(image), "broker-requirements.txt")
+    return on_path(installed.with_directory(PROGRAM, _program(installed, "broker")))
 
 
 def _installed(container: Container, requirements: str) -> Container:
@@ -163,21 +158,10 @@ def _installed(container: Container, requirements: str) -> Container:
     return container.with_file(REQUIREMENTS, file).with_exec(["sh", "-c", _INSTALL])
 
 
-@contextmanager
-def _explained(image: str) -> Iterator[None]:
-    """Say of what fails that the image is why, and what to do."""
-    try:
-        yield
-    except dagger.ExecError as error:
-        if error.exit_code == 64:
-            problem = f"{image} {error.stderr.strip()}; {_REMEDY}."
-            raise unusable("base_image", problem, _UNSUPPORTED) from None
-        said = last_lines(error.stderr or error.stdout)
-        problem = f"{image} could not be prepared: {said}"
-        raise unusable("base_image", problem, _UNSUPPORTED) from None
-    except dagger.QueryError as error:
-        problem = f"{image} cannot run sh ({engine_message(error)}); {_REMEDY}."
-        raise unusable("base_image", problem, _UNSUPPORTED) from None
+def not_prepared(image: str, error: dagger.ExecError) -> Exception:
+    """Return what a command that failed means for who named an image."""
+    said = last_lines(error.stderr or error.stdout)
+    return unusable("base_image", f"{image} could not be prepared: {said}", _UNSUPPORTED)
 
 
 async def bench(base: Container, source: Directory, setup: Command | None) -> Bench:
