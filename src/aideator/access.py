@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from dagger import Container, Secret, Service, dag
 
 from aideator.containers import broker_image, not_prepared, python
 from aideator.errors import engine_message, unusable
-from aideator.protocol import GRACE_SECONDS, MODEL_HOST, Task
+from aideator.protocol import MODEL_HOST
 from aideator.protocol.broker import BrokerConfig, KeySource, Provider
 from aideator.protocol.commands import NOBODY
 from aideator.protocol.tokens import Grant, run_secret, token_for
@@ -58,28 +57,12 @@ class Access:
         What agents are bound to, and the name they know it by.
     """
 
-    run_id: str
     run_key: str = field(repr=False)
     host: str
     service: Service | None
 
-    def token(self, task: Task, variation_id: int, attempt: int, *, of: int) -> Secret:
-        """Return the token of one attempt, valid until the attempt is killed at the latest.
-
-        Parameters
-        ----------
-        of
-            How many variations the run has.
-        """
-        grant = Grant(
-            run=self.run_id,
-            variation=variation_id,
-            attempt=attempt,
-            models=(task.condition.model or "",),
-            variations=of,
-            share_usd=task.limits.max_cost_usd,
-            exp=time.time() + task.limits.max_seconds + GRACE_SECONDS,
-        )
+    def token(self, grant: Grant) -> Secret:
+        """Return the token of one attempt."""
         return _secret("token", token_for(self.run_key, grant))
 
 
@@ -99,7 +82,7 @@ async def access_to(
     image
         What a broker of our own runs in.
     """
-    work = _own(server, image, run_id) if run_key is None else _given(server, run_key, run_id)
+    work = _own(server, image, run_id) if run_key is None else _given(server, run_key)
     making = asyncio.create_task(work)
     try:
         yield making
@@ -110,12 +93,12 @@ async def access_to(
             await _stop(making.result())
 
 
-async def _given(server: ModelServer, run_key: Secret, run_id: str) -> Access:
+async def _given(server: ModelServer, run_key: Secret) -> Access:
     try:
         key = await run_key.plaintext()
     except dagger.QueryError as error:
         raise unusable("run_key", f"it cannot be read: {engine_message(error)}") from None
-    return Access(run_id, key, MODEL_HOST, server.service)
+    return Access(key, MODEL_HOST, server.service)
 
 
 async def _own(server: ModelServer, image: str, run_id: str) -> Access:
@@ -130,7 +113,7 @@ async def _own(server: ModelServer, image: str, run_id: str) -> Access:
         argument = "api_key" if server.api_key else "auth_token"
         problem = f"the broker that is given it cannot be started: {engine_message(error)}"
         raise unusable(argument, problem) from None
-    return Access(run_id, run_secret(signing_secret, run_id), _HOST, broker)
+    return Access(run_secret(signing_secret, run_id), _HOST, broker)
 
 
 def _broker(container: Container, server: ModelServer, signing_secret: str) -> Service:

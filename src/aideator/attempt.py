@@ -30,6 +30,7 @@ from aideator.protocol import (
     parse_line,
 )
 from aideator.protocol.commands import MAX_MEMORY_KIB, MAX_PROCESSES
+from aideator.protocol.tokens import Grant
 from aideator.usage import Usage
 from aideator.variation import Variation
 
@@ -56,8 +57,6 @@ class AttemptId:
     run_id: str
     variation_id: int
     number: int
-    variations: int
-    """How many the run has."""
 
 
 async def run_attempt(
@@ -65,6 +64,7 @@ async def run_attempt(
     task: Task,
     bench: Bench,
     access: Access,
+    grant: Grant,
     *,
     events: str,
     checking: Checking | None,
@@ -75,7 +75,7 @@ async def run_attempt(
     # Under this name the attempt shows in the terminal and in traces.
     with telemetry.get_tracer().start_as_current_span(f"{name}: {label}" if label else name):
         before = _equipped(bench.agent, task)
-        after = _started(_connected(before, attempt, task, access), attempt, task, events)
+        after = _started(_connected(before, access, grant), attempt, task, events)
         try:
             files = await after.directory(OUTPUT).entries()
             ending, patch = await _ending(after, files, attempt)
@@ -133,14 +133,13 @@ def _equipped(container: Container, task: Task) -> Container:
     )
 
 
-def _connected(container: Container, attempt: AttemptId, task: Task, access: Access) -> Container:
-    token = access.token(task, attempt.variation_id, attempt.number, of=attempt.variations)
+def _connected(container: Container, access: Access, grant: Grant) -> Container:
     if access.service is not None:
         container = container.with_service_binding(access.host, access.service)
         # A proxy of the image's or the engine's does not know it.
         for name in ("NO_PROXY", "no_proxy"):
             container = container.with_env_variable(name, access.host)
-    return container.with_secret_variable(_TOKEN, token)
+    return container.with_secret_variable(_TOKEN, access.token(grant))
 
 
 def _started(container: Container, attempt: AttemptId, task: Task, events: str) -> Container:

@@ -291,6 +291,7 @@ class Aideator:
             run_key=run_key,
             base_image=self.base_image,
             server=server,
+            limits=parsed(Limits, "limits", self.limits),
             **given,
         )
 
@@ -300,7 +301,7 @@ class Aideator:
         return tasks_of(
             prompt,
             conditions,
-            parsed(Limits, "limits", self.limits),
+            plan.limits,
             model=self.model,
             base_url=plan.broker_url,
             editor_tool=cast("EditorTool", self.editor_tool),

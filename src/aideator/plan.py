@@ -15,8 +15,9 @@ from aideator.access import BROKER_URL, Access, ModelServer, access_to
 from aideator.attempt import AttemptId, Checking, run_attempt
 from aideator.containers import Command, bench, prepared, pulled
 from aideator.errors import engine_message, unusable
-from aideator.protocol import MODEL_HOST, EditorTool, ErrorCode, Task, check_server
+from aideator.protocol import MODEL_HOST, EditorTool, ErrorCode, Limits, Task, check_server
 from aideator.protocol.addresses import shown
+from aideator.protocol.tokens import grant_for
 from aideator.variation import Variation
 
 _RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -41,6 +42,7 @@ class Plan:
     base_image: str
     server: ModelServer
     run_key: Secret | None
+    limits: Limits
 
     def __post_init__(self) -> None:
         if not _RUN_ID.fullmatch(self.run_id):
@@ -87,10 +89,18 @@ class Plan:
         return await asyncio.gather(
             *(
                 run_attempt(
-                    AttemptId(self.run_id, number, self.attempt, len(tasks)),
+                    AttemptId(self.run_id, number, self.attempt),
                     task,
                     start,
                     ready,
+                    grant_for(
+                        task,
+                        self.limits,
+                        run=self.run_id,
+                        variation=number,
+                        variations=len(tasks),
+                        attempt=self.attempt,
+                    ),
                     events=self.events,
                     checking=checking,
                 )

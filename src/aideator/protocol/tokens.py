@@ -12,6 +12,9 @@ from typing import Annotated, Literal
 import jwt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aideator.protocol.limits import GRACE_SECONDS, Limits
+from aideator.protocol.task import DEFAULT_MODEL, Task
+
 MAX_TOKEN_SECONDS = 2 * 86_400
 """Longest life of a token, in seconds: what was revoked need not be remembered for longer."""
 
@@ -51,6 +54,31 @@ class Grant(BaseModel):
     """A cap of the variation's own, in US dollars, whatever siblings leave over."""
     expires: float = Field(alias="exp")
     """Seconds since the epoch."""
+
+
+def grant_for(
+    task: Task, limits: Limits, *, run: str, variation: int, variations: int, attempt: int = 1
+) -> Grant:
+    """Return what an attempt that begins now may do, until it must end.
+
+    Parameters
+    ----------
+    limits
+        The run's.
+    variations
+        How many variations the run has.
+    """
+    own, share = task.condition.limits, limits.max_run_cost_usd
+    return Grant(
+        run=run,
+        variation=variation,
+        attempt=attempt,
+        models=(task.condition.model or DEFAULT_MODEL,),
+        variations=variations,
+        share_usd=None if share is None else share / variations,
+        max_usd=own.max_cost_usd if own and own.max_cost_usd else limits.max_cost_usd,
+        exp=time.time() + task.limits.max_seconds + GRACE_SECONDS,
+    )
 
 
 def run_secret(signing_secret: str, run: str) -> str:

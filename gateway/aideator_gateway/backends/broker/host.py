@@ -14,7 +14,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from aideator.protocol import DEFAULT_MODEL, GRACE_SECONDS
 from aideator_gateway.backends.broker.listening import (
     listen_on_path,
     listen_on_port,
@@ -116,19 +115,14 @@ class BrokerHost:
     def token(self, spec: RunSpec, variation: int) -> str:
         """Return what opens the broker for an attempt that begins now, until it must end."""
         # A tenth of a second of imports, which only runs need.
-        from aideator.protocol.tokens import Grant, token_for  # noqa: PLC0415
+        from aideator.protocol.tokens import grant_for, token_for  # noqa: PLC0415
 
-        task = spec.task(variation)
-        limits, own = spec.limits, task.condition.limits
-        share = limits.max_run_cost_usd
-        grant = Grant(
+        grant = grant_for(
+            spec.task(variation),
+            spec.limits,
             run=spec.run_id,
             variation=variation,
-            models=(task.condition.model or DEFAULT_MODEL,),
             variations=len(spec.tasks),
-            share_usd=None if share is None else share / len(spec.tasks),
-            max_usd=own.max_cost_usd if own and own.max_cost_usd else limits.max_cost_usd,
-            exp=time.time() + task.limits.max_seconds + GRACE_SECONDS,
         )
         return token_for(self.run_secret(spec.run_id), grant)
 
