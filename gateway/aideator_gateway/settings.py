@@ -145,7 +145,7 @@ class Settings(BaseModel):
     fixed_shares: bool = _setting(
         False,
         "Leave unused what ended attempts left of their run's cap, to compare on equal terms; else "
-        "local attempts that still work share it.",
+        "attempts that still work share it.",
     )
     check_seconds: Annotated[int, Field(ge=1, le=MAX_SECONDS)] = _setting(
         CHECK_SECONDS, "Seconds after which the check of a result is stopped."
