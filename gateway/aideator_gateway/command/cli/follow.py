@@ -13,7 +13,6 @@ from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.causes import causes
 from aideator_gateway.command.cli.connect import LeftAtOnce
 from aideator_gateway.command.cli.hints import hint
-from aideator_gateway.command.cli.interrupts import prompt_interrupts
 from aideator_gateway.command.cli.known import Known
 from aideator_gateway.command.cli.output import is_conversation, say, say_json
 from aideator_gateway.command.client import Client
@@ -77,8 +76,7 @@ class Follower:
         run_id = self._client.create(request)
         events = self._client.stream(run_id, self._say_away)
         try:
-            with prompt_interrupts():
-                self._watch(run_id, events)
+            self._watch(run_id, events)
             return self._finish(run_id)
         except ApiError as error:
             if error.code != UNREACHABLE:
