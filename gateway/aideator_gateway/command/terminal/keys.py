@@ -36,6 +36,10 @@ NAMES = {
 
 _SHOW_CURSOR = "\x1b[?25h"
 
+# Not once all output is out: while another thread waits for room to write, as the one that draws
+# may, Linux spins in that call, deaf to signals, and holds up the reader who would make room.
+_AT_ONCE = termios.TCSANOW
+
 
 class Keys:
     """Reads keys in a thread of its own, where standard input is a terminal; else does nothing.
@@ -107,12 +111,12 @@ class Keys:
 
     def _take(self) -> None:
         with contextlib.suppress(termios.error):  # the terminal may be gone
-            tty.setcbreak(self._fd, termios.TCSADRAIN)
+            tty.setcbreak(self._fd, _AT_ONCE)
 
     def _put_back(self) -> None:
         if self._before is not None and self._in_front():
             with contextlib.suppress(termios.error):
-                termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+                termios.tcsetattr(self._fd, _AT_ONCE, self._before)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         del frame
