@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     model_validator,
@@ -22,6 +23,7 @@ from pydantic import (
 
 from aideator.protocol import (
     DEFAULT_MODEL,
+    DEFAULT_PROVIDER,
     DEFAULT_RUN_COST_USD,
     EditorTool,
     Secrets,
@@ -34,9 +36,13 @@ from aideator_gateway.addresses import (
     check_origin,
     check_repository_host,
 )
+from aideator_gateway.providers import ConfigFileError, NamedProvider, read_providers
 from aideator_gateway.runs.repository import DEFAULT_HOSTS
 
 PREFIX = "AIDEATOR_"
+
+CONFIG_FILE = "config.toml"
+"""Name of the configuration file in the data directory."""
 
 BackendName = Literal["auto", "dagger", "local"]
 
@@ -107,6 +113,13 @@ class Settings(BaseModel):
         description="Directory of the database and of running sandboxes.",
         json_schema_extra={"also": None, "flag": True},
     )
+    config_file: Annotated[Path | None, AfterValidator(lambda path: path and _absolute(path))] = (
+        _setting(
+            None,
+            "TOML file with a table [providers.NAME] for each model server that conditions may "
+            f"name; else {CONFIG_FILE} in the data directory, if it is there.",
+        )
+    )
     demo: bool = _setting(False, "Use the scripted demo model, which is no LLM and costs nothing.")
     demo_tokens_per_second: Annotated[float, Field(gt=0)] = _setting(
         25.0, "Pace of the scripted demo model."
@@ -167,6 +180,8 @@ class Settings(BaseModel):
         4, "Runs that work at once; more wait as pending."
     )
 
+    _providers: dict[str, NamedProvider] = PrivateAttr(default_factory=dict)
+
     @model_validator(mode="after")
     def _token_off_loopback(self) -> Self:
         if not is_loopback(self.host) and self.token is None:
@@ -185,9 +200,15 @@ class Settings(BaseModel):
         SettingsError
             If a value cannot be used, naming where it came from.
         """
-        values, sources = cls.gather(flags, os.environ if environ is None else environ)
+        environ = os.environ if environ is None else environ
+        values, sources = cls.gather(flags, environ)
         try:
-            return cls.model_validate(values)
+            settings = cls.model_validate(values)
+            settings._providers = settings._read_providers(environ)
+            return settings  # noqa: TRY300
+        except ConfigFileError as error:
+            where = sources.get("config_file")
+            raise SettingsError(f"{where}: {error}" if where else str(error)) from None
         except ValidationError as error:
             found = findings(error, cls)[0]
             where = sources.get(str(found.path[0])) if found.path else None
@@ -227,6 +248,35 @@ class Settings(BaseModel):
         extra = cls.model_fields[name].json_schema_extra
         return extra if isinstance(extra, dict) else {"also": None, "flag": True}
 
+    def _read_providers(self, environ: Mapping[str, str]) -> dict[str, NamedProvider]:
+        path = self.providers_file
+        return read_providers(path, environ) if path else {}
+
+    @property
+    def providers_file(self) -> Path | None:
+        """The configuration file: as named, else the one in the data directory."""
+        usual = self.data_dir / CONFIG_FILE
+        return self.config_file or (usual if usual.is_file() else None)
+
+    @property
+    def providers(self) -> Mapping[str, NamedProvider]:
+        """Model servers that conditions may name, beside the default one; the demo has none."""
+        return {} if self.demo else self._providers
+
+    def key_problem(self, provider: str | None) -> str | None:
+        """Return why a provider cannot be asked as far as its key goes, as a sentence."""
+        if named := self.providers.get(provider or DEFAULT_PROVIDER):
+            return named.problem and f"The provider {provider} cannot be asked: {named.problem}."
+        if self.has_credentials or self.base_url is not None:
+            return None
+        return "The gateway has no API key for Anthropic's API."
+
+    @property
+    def key_variables(self) -> frozenset[str]:
+        """Environment variables that hold providers' keys, which are nobody else's business."""
+        # Also in the demo: they are set all the same.
+        return frozenset(name for one in self._providers.values() for name in one.variables)
+
     @property
     def styles_dir(self) -> Path:
         """Directory of the styles that this user has added, one Markdown file each."""
@@ -257,8 +307,9 @@ class Settings(BaseModel):
 
     @property
     def secrets(self) -> Secrets:
-        """Keys of the model's server, which no result may hold."""
-        given = (self.api_key, self.auth_token)
+        """Keys of the model servers, which no result may hold."""
+        own = ((one.api_key, one.auth_token) for one in self._providers.values())
+        given = [self.api_key, self.auth_token, *(key for keys in own for key in keys)]
         return Secrets(secret.get_secret_value() for secret in given if secret)
 
 

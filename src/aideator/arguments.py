@@ -52,6 +52,13 @@ RunKey = Annotated[
         "signs the tokens that agents open it with. No broker is started then."
     ),
 ]
+Providers = Annotated[
+    str | None,
+    Doc(
+        "For programs that have a broker: what attempts must know of its other model servers, as "
+        "JSON by name; conditions may name these."
+    ),
+]
 AttemptNumber = Annotated[int, Doc("Counts the runs of one run id; another number runs anew.")]
 Setup = Annotated[
     str | None,

@@ -24,6 +24,7 @@ from aideator.protocol import (
     MODEL_HOST,
     Condition,
     EditorTool,
+    KnownProviders,
     Limits,
     Task,
     VariationLimits,
@@ -249,6 +250,7 @@ class Aideator:
             str | None, Doc("For programs: the limits as JSON, which saves a call of with-limits.")
         ] = None,
         run_key: arg.RunKey = None,
+        providers: arg.Providers = None,
     ) -> Run:
         """Run several agents on one commit at once; ask the result for its summary."""
         if (repo is None) == (source is None):
@@ -259,6 +261,9 @@ class Aideator:
             self.conditions = conditions
         if limits is not None:
             self.limits = limits
+        if providers is not None and run_key is None:
+            raise unusable("providers", "they are those of a broker; give its run_key.")
+        known = parsed(KnownProviders, "providers", providers) if providers else None
         wanted = self._conditions(variations)
         plan = await self._plan(
             run_id=run_id,
@@ -269,7 +274,7 @@ class Aideator:
             check=command("check", check, check_seconds),
             check_image=check_image,
         )
-        tasks = self._tasks(prompt, wanted, plan)
+        tasks = self._tasks(prompt, wanted, plan, known)
         async with plan.access() as access:
             if source is not None:
                 commit, tree = None, await files(source, keep_ignored=keep_ignored)
@@ -295,17 +300,28 @@ class Aideator:
             **given,
         )
 
-    def _tasks(self, prompt: str, conditions: list[Condition], plan: Plan) -> tuple[Task, ...]:
+    def _tasks(
+        self,
+        prompt: str,
+        conditions: list[Condition],
+        plan: Plan,
+        providers: KnownProviders | None = None,
+    ) -> tuple[Task, ...]:
         if not prompt.strip():
             raise unusable("prompt", "it is empty; say what the agents are to do.")
-        return tasks_of(
-            prompt,
-            conditions,
-            plan.limits,
-            model=self.model,
-            base_url=plan.broker_url,
-            editor_tool=cast("EditorTool", self.editor_tool),
-        )
+        try:
+            return tasks_of(
+                prompt,
+                conditions,
+                plan.limits,
+                model=self.model,
+                base_url=plan.broker_url,
+                editor_tool=cast("EditorTool", self.editor_tool),
+                providers=providers.root if providers else None,
+            )
+        except ValueError as error:
+            advice = "Named model servers are the gateway's; here give --base-url."
+            raise unusable("provider", f"{error} {advice}") from None
 
     def _conditions(self, variations: int | None) -> list[Condition]:
         given = [parsed(Condition, "conditions", condition) for condition in self.conditions]

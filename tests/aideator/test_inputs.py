@@ -98,6 +98,17 @@ def test_settings(settings: dict[str, Any], argument: str, remedy: str) -> None:
     assert remedy in line
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"conditions": ['{"provider": "local"}']}, "provider: There is no provider 'local'"),
+        ({"providers": "{}"}, "providers: they are those of a broker; give its run_key."),
+    ],
+)
+def test_model_servers_by_name_are_the_gateways(given: dict[str, Any], said: str) -> None:
+    assert told({}, given).startswith(said)
+
+
 @pytest.mark.parametrize("url", REPOSITORIES.values(), ids=REPOSITORIES)
 def test_urls_that_are_no_plain_https(url: str) -> None:
     line = told({}, {"repo": url})

@@ -6,6 +6,7 @@ What a real engine does is tested in tests/engine.
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from aideator.protocol import AnyEvent, EndEvent, Limits, Task
+from aideator.protocol import AnyEvent, EndEvent, KnownProviders, Limits, Task
 from aideator.protocol.tokens import Grant, token_for
 from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.dagger.backend import DaggerBackend
@@ -148,6 +149,29 @@ def test_events_that_came_live_make_a_run(gateway: Gateway, engine: Engine) -> N
     # Nothing was missing, so no transcript was asked for.
     after = engine.queries[engine.queries.index(engine.run_query) :]
     assert not any("node(" in query["query"] for query in after)
+
+
+def test_the_module_learns_of_model_servers_and_no_key(own_engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "some.toml"
+    file.write_text(
+        "[providers.other]\nbase_url = 'http://127.0.0.1:1'\napi_key_env = 'OTHER_KEY'\n"
+        "editor_tool = 'plain'\n"
+        "prices.m = { input = 1, output = 2, cache_write = 3, cache_read = 4 }\n"
+    )
+    key = "sk-other-0123456789"
+    settings = {"AIDEATOR_CONFIG_FILE": str(file), "OTHER_KEY": key}
+    with gateway_on(own_engine, tmp_path, **settings) as gateway:
+        conditions = [{"provider": "other"}, {}]
+        lines = {1: talk(1, 3), 2: talk(2, 3)}
+        run_id = start(gateway, own_engine, lines, conditions=conditions)
+        assert gateway.finish(run_id)["status"] == "completed"
+        assert key not in str(environment_of(client_of(gateway)))
+    asked = own_engine.run_query
+    (name,) = re.findall(r"providers: \$(\w+)", asked["query"])
+    known = KnownProviders.model_validate_json(asked["variables"][name]).root
+    assert {name: one.editor_tool for name, one in known.items()} == {"other": "plain"}
+    assert known["other"].prices["m"].output == 2
+    assert key not in str(own_engine.queries)
 
 
 @pytest.mark.parametrize("live", [[], [0, 1, 5, 9], [9], [8, 7, 6, 0]])

@@ -1,8 +1,19 @@
 """How a request becomes one task a variation."""
 
+from typing import Any
+
 import pytest
 
-from aideator.protocol import Condition, Limits, Task, VariationLimits, conditions_of, tasks_of
+from aideator.protocol import (
+    Condition,
+    KnownProvider,
+    Limits,
+    Task,
+    VariationLimits,
+    conditions_of,
+    tasks_of,
+)
+from aideator.protocol.prices import Price
 
 ONE, OTHER = Condition(label="one"), Condition(label="other", model="its-own")
 
@@ -40,6 +51,18 @@ def test_a_task_has_its_model_and_its_share_of_the_limits() -> None:
     assert (first.limits.max_cost_usd, second.limits.max_cost_usd) == (2, 2)
     assert (first.limits.max_run_cost_usd, first.base_url) == (None, "http://host:80")
     assert second.editor_tool == "plain"
+
+
+def test_a_task_has_its_providers_editor_tool_and_prices() -> None:
+    price = Price(input=1, output=2, cache_write=3, cache_read=4)
+    local = KnownProvider(editor_tool="plain", prices={"m": price})
+    given: dict[str, Any] = {"model": "m", "base_url": None, "editor_tool": "native"}
+    conditions = [Condition(provider="local"), Condition(provider="default"), Condition()]
+    tasks = tasks_of("Do it.", conditions, Limits(), **given, providers={"local": local})
+    assert [task.editor_tool for task in tasks] == ["plain", "native", "native"]
+    assert [task.prices for task in tasks] == [{"m": price}, {}, {}]
+    with pytest.raises(ValueError, match=r"no provider 'local'; there is default, other\."):
+        tasks_of("Do it.", conditions, Limits(), **given, providers={"other": local})
 
 
 @pytest.mark.parametrize("variations", [1, 2, 5])

@@ -36,7 +36,9 @@ async def choose_backend(
     downloads, pulls and starts nothing. What it chose, and why, is in the log and in the
     backend's readiness.
     """
-    environ = os.environ if environ is None else environ
+    given = os.environ if environ is None else environ
+    # Programs of the engine get what is set here.
+    environ = {name: text for name, text in given.items() if name not in settings.key_variables}
     if settings.backend == "local":
         return LocalBackend(settings, work, broker)
     if settings.backend == "dagger":

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from aideator_gateway.runs.problems import StartError
+from aideator_gateway.settings import CONFIG_FILE
 
 DATABASE = "aideator.db"
 WORK = "work"
@@ -20,7 +21,8 @@ _LOCK = "aideator.lock"
 _ADDRESS = "server.json"
 _OURS = {DATABASE, _LOCK, _ADDRESS, GATEWAYS}
 _MAY_BE_THERE = {
-    "styles",  # made by the user, who may do so first
+    "styles",
+    CONFIG_FILE,  # made by the user, who may do so first
     "lost+found",  # in the root of a file system
 }
 _LOCK_SECONDS = 1.0

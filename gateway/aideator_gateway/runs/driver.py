@@ -107,7 +107,7 @@ class Driver:
         try:
             if await unless(stop, self._slots.acquire()):
                 try:
-                    self._check_credentials()
+                    self._check_credentials(run)
                     await recorder.started(self._backend.name)
                     screen = Screen(recorder, self._settings.secrets)
                     await self._backend.run(self._spec(run), screen, stop)
@@ -132,12 +132,12 @@ class Driver:
             else:
                 return
 
-    def _check_credentials(self) -> None:
-        settings = self._settings
-        if not settings.has_credentials and settings.base_url is None:
-            raise BackendError(
-                ErrorCode.MISSING_API_KEY, "The gateway has no API key for Anthropic's API."
-            )
+    def _check_credentials(self, run: Run) -> None:
+        """End a run early none of whose variations could ask; else each ends by itself."""
+        names = [variation.condition.provider for variation in run.variations]
+        problems = [self._settings.key_problem(name) for name in names]
+        if problems[0] and all(problems):
+            raise BackendError(ErrorCode.MISSING_API_KEY, problems[0])
 
     def _spec(self, run: Run) -> RunSpec:
         return RunSpec(
@@ -154,6 +154,7 @@ class Driver:
                 model=run.model,
                 base_url=self._settings.base_url,
                 editor_tool=self._settings.editor_tool,
+                providers={name: one.known for name, one in self._settings.providers.items()},
             ),
         )
 

@@ -5,7 +5,7 @@ import logging
 import secrets
 import time
 
-from aideator.protocol import Limits, PatchEvent, Status, Styles
+from aideator.protocol import Limits, PatchEvent, Status, Styles, provider_problem
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.driver import Driver
 from aideator_gateway.runs.ends import cancelled, interrupted
@@ -94,8 +94,8 @@ class Runs:
         Raises
         ------
         Problem
-            If the repository may not be used, a check is asked for where none is run, or the
-            key was used for another request.
+            If the repository may not be used, a condition names a provider that there is not, a
+            check is asked for where none is run, or the key was used for another request.
         """
         if key is None:
             return await self._create(request), True
@@ -138,6 +138,7 @@ class Runs:
             check_ref(request.ref)
         if request.check is not None and self._backend.no_checks is not None:
             raise invalid_field("check", self._backend.no_checks)
+        self._check_providers(request)
         request = request.model_copy(update={"github_url": url})
         limits = self._limits(request)
         if self._driver.closing:
@@ -156,6 +157,14 @@ class Runs:
             )
             self._driver.start(run)
         return run
+
+    def _check_providers(self, request: NewRun) -> None:
+        for number, condition in enumerate(request.conditions or ()):
+            problem = provider_problem(condition.provider, self._settings.providers)
+            if condition.provider is not None and self._settings.scripted:
+                problem = "The scripted demo asks no provider: leave it out, or start without it."
+            if problem:
+                raise invalid_field(f"conditions.{number}.provider", problem)
 
     def _limits(self, request: NewRun) -> Limits:
         given = request.limits or Limits()

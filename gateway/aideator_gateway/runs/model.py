@@ -241,3 +241,6 @@ class Readiness(BaseModel):
     checks: bool = Field(default=False, description="Whether a run's check can be carried out.")
     scripted: bool
     model: str
+    providers: dict[str, str | None] = Field(
+        default={}, description="Model servers by name, each with why it cannot be asked, or null."
+    )

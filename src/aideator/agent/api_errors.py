@@ -58,6 +58,7 @@ _REFUSALS = {
     "upstream_unreachable": ErrorCode.CONNECTION_FAILED,
     "upstream_untrusted": ErrorCode.CONNECTION_FAILED,
     "upstream_silent": ErrorCode.STREAM_STALLED,
+    "provider_unusable": ErrorCode.MISSING_API_KEY,
 }
 """Codes of what a broker could not do; it has an own status for none of them."""
 

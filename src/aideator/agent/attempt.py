@@ -164,6 +164,7 @@ class Attempt:
                     budget=self._budget,
                     timing=self._timing,
                     max_retries=task.limits.max_retries,
+                    prices=task.prices,
                 )  # fmt: skip
                 self._loop = Loop(model, tools, self._budget, self._emitter)
                 self._emitter.status("working", f"{name} works on {ROOT}.")

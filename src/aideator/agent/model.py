@@ -20,7 +20,7 @@ from aideator.agent.sse import ServerSentEvent, SseDecoder
 from aideator.agent.timing import Timing
 from aideator.protocol.errors import ErrorCode
 from aideator.protocol.outcomes import StopReason
-from aideator.protocol.prices import Prices
+from aideator.protocol.prices import Price, Prices
 
 _EPHEMERAL = {"type": "ephemeral"}
 
@@ -36,6 +36,8 @@ class Model:
         The model that is asked for.
     request
         Everything of a request that stays the same: system, tools, settings.
+    prices
+        By model; go before the table of known prices.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Model:
         budget: Budget,
         timing: Timing,
         max_retries: int,
+        prices: Mapping[str, Price],
     ) -> None:
         self._client = client
         self._name = name
@@ -56,7 +59,7 @@ class Model:
         self._budget = budget
         self._timing = timing
         self._max_retries = max_retries
-        self._prices = Prices()
+        self._prices = Prices(prices)
 
     async def answer(self, turn: int, messages: list[dict[str, Any]]) -> Message:
         """Return the model's answer to the conversation so far.

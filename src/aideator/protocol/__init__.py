@@ -41,13 +41,22 @@ from aideator.protocol.limits import (
     VariationLimits,
 )
 from aideator.protocol.outcomes import Status, StopReason
-from aideator.protocol.request import conditions_of, tasks_of
+from aideator.protocol.request import conditions_of, provider_problem, tasks_of
 from aideator.protocol.secrets import Secrets
 from aideator.protocol.styles import Styles
-from aideator.protocol.task import DEFAULT_MODEL, Condition, EditorTool, Task
+from aideator.protocol.task import (
+    DEFAULT_MODEL,
+    DEFAULT_PROVIDER,
+    Condition,
+    EditorTool,
+    KnownProvider,
+    KnownProviders,
+    Task,
+)
 
 __all__ = [
     "DEFAULT_MODEL",
+    "DEFAULT_PROVIDER",
     "DEFAULT_RUN_COST_USD",
     "DEFAULT_VARIATIONS",
     "GRACE_SECONDS",
@@ -67,6 +76,8 @@ __all__ = [
     "Event",
     "FailedEvent",
     "InterruptedEvent",
+    "KnownProvider",
+    "KnownProviders",
     "Limits",
     "PatchEvent",
     "RepositoryUrl",
@@ -89,6 +100,7 @@ __all__ = [
     "check_server",
     "conditions_of",
     "parse_line",
+    "provider_problem",
     "repository_url",
     "tasks_of",
 ]

@@ -52,17 +52,14 @@ class KeySource(BaseModel):
         return self
 
 
-class Provider(BaseModel):
-    """A model server, or a cloud's door to one."""
+class ModelServer(BaseModel):
+    """A server of models, or a cloud's door to one, but for its key."""
 
     model_config = _STRICT
 
     kind: Literal["anthropic", "bedrock", "vertex"] = "anthropic"
     base_url: str | None = None
     """Default: the kind's own address. What the environment says is not looked at."""
-    api_key: KeySource | None = None
-    auth_token: KeySource | None = None
-    """Sent as a bearer token in place of a key; for Vertex, the access token."""
     region: str | None = None
     """Of Bedrock and Vertex."""
     project: str | None = None
@@ -76,12 +73,24 @@ class Provider(BaseModel):
     def _fits(self) -> Self:
         if self.base_url is not None and not is_server(self.base_url):
             raise ValueError(f"base_url: use the form {SERVER_FORM}")
-        if self.api_key and self.auth_token:
-            raise ValueError("Give api_key or auth_token, not both")
         if self.kind != "anthropic" and not self.region:
             raise ValueError(f"A provider of the kind {self.kind} needs a region")
         if self.kind == "vertex" and not self.project:
             raise ValueError("A provider of the kind vertex needs a project")
+        return self
+
+
+class Provider(ModelServer):
+    """A model server with its key."""
+
+    api_key: KeySource | None = None
+    auth_token: KeySource | None = None
+    """Sent as a bearer token in place of a key; for Vertex, the access token."""
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        if self.api_key and self.auth_token:
+            raise ValueError("Give api_key or auth_token, not both")
         return self
 
 

@@ -50,7 +50,8 @@ class ErrorCode(StrEnum):
 
 REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.MISSING_API_KEY: (
-        "Set ANTHROPIC_API_KEY, or try the product without a key with --demo."
+        "Set ANTHROPIC_API_KEY, or the variable that the provider's table names, or try the "
+        "product without a key with --demo."
     ),
     ErrorCode.AUTHENTICATION_FAILED: (
         "Check that the API key is right and belongs to the server it is sent to."

@@ -1,9 +1,15 @@
 """How a request becomes one task a variation: the same on every way in."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from aideator.protocol.limits import DEFAULT_VARIATIONS, MAX_VARIATIONS, Limits
-from aideator.protocol.task import Condition, EditorTool, Task
+from aideator.protocol.task import (
+    DEFAULT_PROVIDER,
+    Condition,
+    EditorTool,
+    KnownProvider,
+    Task,
+)
 
 
 def conditions_of(given: Sequence[Condition], variations: int | None) -> list[Condition]:
@@ -33,6 +39,20 @@ def conditions_of(given: Sequence[Condition], variations: int | None) -> list[Co
     return list(given) or [Condition()] * number
 
 
+def provider_problem(name: str | None, known: Iterable[str]) -> str | None:
+    """Return why a condition cannot name a provider, ``None`` if it can.
+
+    Parameters
+    ----------
+    known
+        Names of those there are beside the default one.
+    """
+    names = [DEFAULT_PROVIDER, *sorted(known)]
+    if name is None or name in names:
+        return None
+    return f"There is no provider {name!r:.60}; there is {', '.join(names)}."
+
+
 def tasks_of(
     prompt: str,
     conditions: Sequence[Condition],
@@ -41,6 +61,7 @@ def tasks_of(
     model: str,
     base_url: str | None,
     editor_tool: EditorTool,
+    providers: Mapping[str, KnownProvider] | None = None,
 ) -> tuple[Task, ...]:
     """Return the task of each variation.
 
@@ -52,14 +73,31 @@ def tasks_of(
         For conditions that name none.
     base_url
         Server that speaks the Messages API; ``None`` for Anthropic's own.
+    editor_tool
+        Of the default provider.
+    providers
+        The others that conditions may name.
+
+    Raises
+    ------
+    ValueError
+        A condition names a provider that there is not.
     """
-    return tuple(
-        Task(
-            prompt=prompt,
-            condition=condition.model_copy(update={"model": condition.model or model}),
-            limits=limits.for_one_of(len(conditions), condition.limits),
-            base_url=base_url,
-            editor_tool=editor_tool,
+    default = KnownProvider(editor_tool=editor_tool)
+    known = {DEFAULT_PROVIDER: default, **(providers or {})}
+    tasks = []
+    for condition in conditions:
+        if problem := provider_problem(condition.provider, providers or ()):
+            raise ValueError(problem)
+        provider = known[condition.provider or DEFAULT_PROVIDER]
+        tasks.append(
+            Task(
+                prompt=prompt,
+                condition=condition.model_copy(update={"model": condition.model or model}),
+                limits=limits.for_one_of(len(conditions), condition.limits),
+                base_url=base_url,
+                editor_tool=provider.editor_tool,
+                prices=provider.prices,
+            )
         )
-        for condition in conditions
-    )
+    return tuple(tasks)

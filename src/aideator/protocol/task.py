@@ -6,12 +6,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    RootModel,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from aideator.protocol.limits import MAX_TOKENS, Limits, VariationLimits
+from aideator.protocol.prices import Price
 from aideator.protocol.styles import MAX_STYLE_CHARACTERS, NAME_PATTERN, Styles, is_style_name
 
 DEFAULT_MODEL = "claude-sonnet-5-5"
@@ -19,6 +21,9 @@ DEFAULT_MODEL = "claude-sonnet-5-5"
 EditorTool = Literal["native", "plain"]
 """``native`` is Anthropic's own text-editor tool; ``plain`` is the same tool with an
 ordinary schema, for other servers that speak the Messages API."""
+
+DEFAULT_PROVIDER = "default"
+"""Name of the model server that is asked where a condition names none."""
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 
@@ -38,6 +43,12 @@ class Condition(BaseModel):
     )
     model: str | None = Field(
         default=None, min_length=1, max_length=200, description="Model id; else the default."
+    )
+    provider: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=40,
+        description="Model server to ask, by its name in the server's configuration file.",
     )
     instructions: str | None = Field(
         default=None, max_length=100_000, description="Added to the agent's system prompt."
@@ -123,6 +134,20 @@ def _known(info: ValidationInfo) -> Styles:
     return info.context if isinstance(info.context, Styles) else Styles()
 
 
+class KnownProvider(BaseModel):
+    """What an attempt has to know of the model server that a condition names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    editor_tool: EditorTool = "native"
+    prices: dict[str, Price] = {}
+    """By model; go before the table of known prices."""
+
+
+class KnownProviders(RootModel[dict[str, KnownProvider]]):
+    """The same of several, by name."""
+
+
 class Task(BaseModel):
     """Everything an agent program is told, but for its ids and its API key.
 
@@ -137,3 +162,6 @@ class Task(BaseModel):
     limits: Limits = Limits()
     base_url: str | None = Field(default=None, description="Model server; else Anthropic's own.")
     editor_tool: EditorTool = "native"
+    prices: dict[str, Price] = Field(
+        default={}, description="By model; go before the table of known prices."
+    )

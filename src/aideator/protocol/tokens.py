@@ -74,6 +74,7 @@ def grant_for(
         variation=variation,
         attempt=attempt,
         models=(task.condition.model or DEFAULT_MODEL,),
+        provider=task.condition.provider,
         variations=variations,
         share_usd=None if share is None else share / variations,
         max_usd=own.max_cost_usd if own and own.max_cost_usd else limits.max_cost_usd,

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from aideator.protocol import DEFAULT_PROVIDER
 from aideator_gateway.backends.broker.listening import (
     listen_on_path,
     listen_on_port,
@@ -38,8 +39,6 @@ _HOPELESS = 3
 
 _STEADY_SECONDS = 30.0
 """After so long the pauses begin anew."""
-
-_PROVIDER = "default"
 
 
 class BrokerHost:
@@ -73,8 +72,12 @@ class BrokerHost:
         """Port of 127.0.0.1 that agents call, if there is one."""
         self.problem: str | None = None
         """Why there is no broker; ``None`` where there is one, or will be soon."""
-        self.providers: dict[str, str | None] = {}
-        """What is wrong with each provider, as the broker said when it was last started."""
+        self.providers: dict[str, str | None] = {
+            DEFAULT_PROVIDER: None if settings.key_problem(None) is None else "it has no key",
+            **{name: provider.problem for name, provider in settings.providers.items()},
+        }
+        """What is wrong with each provider: as the broker said when it was last started, and
+        before that what is known of its key."""
 
     async def start(self, *, port: bool = False) -> None:
         """Listen, and start a broker soon.
@@ -89,6 +92,8 @@ class BrokerHost:
         OSError
             It cannot listen.
         """
+        for name in self._settings.providers:
+            self._warn(name, self.providers[name])
         self._listeners.append(listen_on_path(self.socket))
         if port:
             self._listeners.append(listen_on_port())
@@ -166,7 +171,11 @@ class BrokerHost:
     async def _serve(self) -> str:
         """Have one broker at work until it dies, and return how it did."""
         self._broker = broker = await BrokerProcess.start(
-            self._listeners, self._config(), self._take, self._settings.secrets
+            self._listeners,
+            self._config(),
+            self._take,
+            self._settings.secrets,
+            clouds={provider.table.kind for provider in self._settings.providers.values()},
         )
         try:
             return await broker.wait()
@@ -174,18 +183,29 @@ class BrokerHost:
             self._broker = None
             await broker.aclose()
 
+    def _warn(self, name: str, problem: str | None) -> None:
+        if problem:
+            logger.warning("the model provider %s cannot be used: %s", name, problem)
+
     def _config(self) -> dict[str, Any]:
         settings = self._settings
-        provider: dict[str, Any] = {"base_url": settings.base_url}
         # A key goes before a token, as with the SDK.
-        if settings.api_key is not None:
-            provider["api_key"] = _key(settings.api_key)
-        elif settings.auth_token is not None:
-            provider["auth_token"] = _key(settings.auth_token)
+        providers = {
+            DEFAULT_PROVIDER: {
+                "base_url": settings.base_url,
+                **_keys(settings.api_key, None if settings.api_key else settings.auth_token),
+            }
+        }
+        for name, provider in settings.providers.items():
+            keys = _keys(provider.api_key, provider.auth_token)
+            if not keys and provider.variables:
+                # The broker's environment holds none: it says so to who asks.
+                keys = {"api_key": {"env": provider.variables[0]}}
+            providers[name] = {**provider.server, **keys}
         return {
             "signing_secret": {"value": self._secret},
-            "providers": {_PROVIDER: provider},
-            "default_provider": _PROVIDER,
+            "providers": providers,
+            "default_provider": DEFAULT_PROVIDER,
             "fixed_shares": settings.fixed_shares,
             "revoked": [{"run": run, "variation": number} for run, number in self._revoked],
             "spent": [
@@ -199,15 +219,21 @@ class BrokerHost:
         match line:
             case {"ready": True, "providers": dict(providers)}:
                 self.problem = None
-                self.providers = providers
                 for name, problem in providers.items():
-                    if problem:
-                        logger.warning("the model provider %s cannot be used: %s", name, problem)
+                    # What is wrong with a key has been said at the start.
+                    if name == DEFAULT_PROVIDER or not self.providers.get(name):
+                        self._warn(name, problem)
+                self.providers = providers
             case {"spent": {"run": str(run), "variation": int(number), "usd": float(usd)}}:
                 if run in self._spent:
                     self._spent[run][number] = self._spent[run].get(number, 0.0) + usd
             case {"error": error}:
                 logger.error("the model broker did not understand a message: %s", error)
+
+
+def _keys(api_key: SecretStr | None, auth_token: SecretStr | None) -> dict[str, dict[str, str]]:
+    given = {"api_key": api_key, "auth_token": auth_token}
+    return {name: _key(secret) for name, secret in given.items() if secret is not None}
 
 
 def _key(secret: SecretStr) -> dict[str, str]:

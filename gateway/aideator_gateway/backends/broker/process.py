@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
 from aideator.protocol import Secrets
@@ -16,6 +16,9 @@ from aideator_gateway.backends.git import network_environment
 logger = logging.getLogger(__name__)
 
 _MAX_LINE_BYTES = 1024 * 1024
+
+_CLOUDS = {"bedrock": ("AWS_",), "vertex": ("GOOGLE_", "CLOUDSDK_")}
+"""What the variables start with by which a cloud's own client finds who it is."""
 
 Take = Callable[[dict[str, Any]], None]
 
@@ -40,6 +43,7 @@ class BrokerProcess:
         config: Mapping[str, Any],
         take: Take,
         secrets: Secrets,
+        clouds: Collection[str] = (),
     ) -> Self:
         """Start a broker on sockets that listen already.
 
@@ -51,14 +55,20 @@ class BrokerProcess:
             Called with each object that the broker says.
         secrets
             Kept out of the log.
+        clouds
+            Kinds of the providers that are asked: each finds credentials in its own way.
         """
+        prefixes = tuple(prefix for kind in clouds for prefix in _CLOUDS.get(kind, ()))
+        credentials = {n: text for n, text in os.environ.items() if n.startswith(prefixes)}
+        if prefixes and "HOME" in os.environ:
+            credentials["HOME"] = os.environ["HOME"]
         descriptors = [listener.fileno() for listener in listeners]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-I", "-m", "aideator.broker", "--watch-stdin",
             *(word for number in descriptors for word in ("--fd", str(number))),
             pass_fds=descriptors,
-            # Where the network is, and no setting or key of the gateway's own.
-            env=network_environment(os.environ),
+            # Where the network is, and no setting or key of the gateway's own; a cloud's are.
+            env={**network_environment(os.environ), **credentials},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -110,6 +110,7 @@ class DaggerBackend:
             checks=self.no_checks is None,
             scripted=self._settings.scripted,
             model=self._settings.model,
+            providers=self._broker.providers,
         )
 
     async def aclose(self) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from aideator.protocol import ErrorCode
+from aideator.protocol import ErrorCode, KnownProvider, KnownProviders
 from aideator_gateway.backends.dagger.session import QueryError
 from aideator_gateway.runs.backend import BackendError, RunSpec
 from aideator_gateway.runs.model import CheckResult
@@ -83,6 +83,7 @@ def run_query(
         limits=spec.limits.model_dump_json(),
         runId=spec.run_id,
         runKey=run_key,
+        providers=_providers(spec),
         check=spec.check,
         checkSeconds=spec.check_seconds if spec.check else None,
         events="json",
@@ -90,6 +91,16 @@ def run_query(
     aideator = query.call("aideator", **access)
     body = f"{{ {aideator} {{ {run} {{ id commit variations {{ {_VARIATION} }} }} }} }}"
     return query.text(spec.run_id, body), query.variables
+
+
+def _providers(spec: RunSpec) -> str | None:
+    """Return what the module must know of the model servers that conditions name."""
+    known = {
+        task.condition.provider: KnownProvider(editor_tool=task.editor_tool, prices=task.prices)
+        for task in spec.tasks
+        if task.condition.provider is not None
+    }
+    return KnownProviders(known).model_dump_json() if known else None
 
 
 @dataclass(frozen=True)

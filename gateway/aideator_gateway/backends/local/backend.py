@@ -104,6 +104,7 @@ class LocalBackend:
             checks=self.no_checks is None,
             scripted=self._settings.scripted,
             model=self._settings.model,
+            providers=self._broker.providers,
         )
 
     async def aclose(self) -> None:

@@ -14,6 +14,7 @@ from aideator_gateway.command.cli.options import json_option, settings_options
 from aideator_gateway.command.cli.output import console, say, say_json
 from aideator_gateway.command.datadir import running_gateway
 from aideator_gateway.command.terminal.text import printable
+from aideator_gateway.providers import NamedProvider
 from aideator_gateway.settings import Settings
 
 HIDDEN = "set (hidden)"
@@ -33,10 +34,11 @@ def config(as_json: bool, **flags: Any) -> None:
         name: {"value": _value(getattr(settings, name)), "source": sources.get(name, "default")}
         for name in Settings.model_fields
     }
+    providers = {name: _provider(one) for name, one in settings.providers.items()}
     running = running_gateway(settings.data_dir)
     if as_json:
         url = running.url if running else None
-        say_json({"settings": found, "running_gateway": url})
+        say_json({"settings": found, "providers": providers, "running_gateway": url})
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("setting", "value", "from"):
@@ -47,6 +49,10 @@ def config(as_json: bool, **flags: Any) -> None:
             name, Text(printable(_shown(entry["value"]))), source,
             style="dim" if source == "default" else None,
         )  # fmt: skip
+    for name, provider in providers.items():
+        said = (f"{key} {value}" for key, value in provider.items() if value is not None)
+        text = Text(printable(", ".join(said)))
+        table.add_row(f"providers.{name}", text, str(settings.providers_file))
     console().print(table)
     if running:
         say(
@@ -54,6 +60,13 @@ def config(as_json: bool, **flags: Any) -> None:
             "was started with.",
             err=True,
         )
+
+
+def _provider(provider: NamedProvider) -> dict[str, str | None]:
+    """Return a model server as it is set, and what is wrong with its key."""
+    given = provider.table.model_dump(mode="json", exclude={"prices"}, exclude_none=True)
+    texts = {name: _without_password(str(value)) for name, value in given.items()}
+    return {**texts, "problem": provider.problem}
 
 
 def _value(value: Any) -> Any:

@@ -111,9 +111,9 @@ function ColumnHead({ run, attempt, variation, now, replayed }: HeadProps) {
 }
 
 export function nameOf(variation: Variation): string {
-  const { label, style, model, effort, temperature, instructions } = variation.condition;
+  const { label, style, provider, model, effort, temperature, instructions } = variation.condition;
   const words = [
-    label, style !== label && style, model, effort && `effort ${effort}`,
+    label, style !== label && style, provider, model, effort && `effort ${effort}`,
     temperature !== null && temperature !== undefined && `temperature ${temperature}`,
     !label && !style && instructions && `“${instructions.slice(0, 60)}”`,
   ].filter(Boolean);
