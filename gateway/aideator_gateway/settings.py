@@ -155,6 +155,9 @@ class Settings(BaseModel):
     max_run_cost_usd: Annotated[float, Field(gt=0)] = _setting(
         DEFAULT_RUN_COST_USD, "Spending cap of a run in US dollars, unless the run sets one."
     )
+    max_day_cost_usd: Annotated[float | None, Field(gt=0)] = _setting(
+        None, "Spending cap of all runs of a day (UTC) in US dollars."
+    )
     fixed_shares: bool = _setting(
         False,
         "Leave unused what ended attempts left of their run's cap, to compare on equal terms; else "

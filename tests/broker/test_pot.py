@@ -131,13 +131,27 @@ def test_a_broker_that_is_started_again_goes_on_from_what_it_is_given(tmp_path: 
 def test_a_day_that_is_spent_ends_all_until_the_next(tmp_path: Path) -> None:
     with (
         ScriptedModel(playing(DOLLAR)) as model,
-        broker_for(tmp_path, configuration(model.base_url, day_spent=True)) as broker,
+        broker_for(tmp_path, configuration(model.base_url, day_limit_usd=0.0)) as broker,
     ):
         assert post(broker) == (403, "1.500000", "day_cost")
         assert post(broker, share_usd=None) == (403, "", "day_cost")
-        broker.say(day_spent=False, report=True)
+        broker.say(day_limit_usd=100.0, report=True)
         broker.line("report")
         assert post(broker)[0] == 200
+
+
+def test_a_days_limit_holds_for_the_answers_of_all_runs(tmp_path: Path) -> None:
+    with (
+        ScriptedModel(playing(DOLLAR)) as model,
+        broker_for(tmp_path, configuration(model.base_url, day_limit_usd=1.5)) as broker,
+    ):
+        # By itself: who started it may be late to say that a day is spent.
+        answers = [broker.post(token(f"run_{number}")).status_code for number in range(3)]
+        assert answers == [200, 200, 403]
+        broker.say(day_limit_usd=2.5, report=True)
+        broker.line("report")
+        answers = [broker.post(token(f"run_{number}")).status_code for number in range(3, 5)]
+        assert answers == [200, 403]
 
 
 @pytest.mark.parametrize("priced", [False, True])

@@ -17,6 +17,7 @@ from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.life import Runs
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
+from aideator_gateway.runs.spending import DaySpending
 from aideator_gateway.runs.store import Store
 from aideator_gateway.scripted_model.server import ScriptedModel
 from aideator_gateway.settings import Settings
@@ -50,15 +51,30 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         work = WorkDirectory(settings.data_dir / WORK, gateways.me)
         stack.push_async_callback(work.aclose)
         broker = BrokerHost(chosen, settings.data_dir / GATEWAYS, gateways.me)
+        spending = await _day_spending(chosen, store, broker, stack)
         backend = await choose_backend(chosen, work, broker)
         stack.push_async_callback(backend.aclose)
         await backend.start()
-        runs = Runs(Dependencies(chosen, store, log, backend, metrics), gateways)
+        runs = Runs(Dependencies(chosen, store, log, backend, metrics, spending), gateways)
         await runs.recover()
         stack.push_async_callback(runs.aclose)
         await stack.enter_async_context(_recovering(runs, work, gateways))
         logger.info("%s", (await backend.readiness()).reason)
         yield State(runs=runs, store=store, log=log, backend=backend, metrics=metrics)
+
+
+async def _day_spending(
+    settings: Settings, store: Store, broker: BrokerHost, stack: AsyncExitStack
+) -> DaySpending | None:
+    """Count what the broker says that answers cost, where a day's cost has a cap."""
+    if settings.max_day_cost_usd is None or settings.scripted:
+        return None
+    spending = DaySpending(store, settings.max_day_cost_usd, broker.set_day_left)
+    broker.count = spending.add
+    await spending.start()
+    # The last answers come while the backend is closed.
+    stack.push_async_callback(spending.aclose)
+    return spending
 
 
 async def _with_model(settings: Settings, stack: AsyncExitStack) -> Settings:

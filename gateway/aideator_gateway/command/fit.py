@@ -17,7 +17,7 @@ _BY_REQUEST = ("model", "max_run_cost_usd")
 
 _SHARED = (
     "demo_tokens_per_second", "module", "base_url", "editor_tool", "model", "max_run_cost_usd",
-    "fixed_shares", "config_file", "allow_file", "allow_host",
+    "fixed_shares", "max_day_cost_usd", "config_file", "allow_file", "allow_host",
 )  # fmt: skip
 
 
@@ -53,9 +53,9 @@ def differences(
         return [sources.get("demo", "--demo")]
     ours = shared_settings(settings)
     same = ["module", "demo_tokens_per_second"] if settings.demo else ["module", "editor_tool"]
-    same.append("fixed_shares")
+    same += ["fixed_shares", "max_day_cost_usd"]
     if not settings.demo:
-        same += ["config_file", *(name for name in _BY_REQUEST if flags.get(name) is None)]
+        same += ["config_file", *(n for n in _BY_REQUEST if flags.get(n) is None)]
     found = [sources[name] for name in same if name in sources and ours[name] != theirs.get(name)]
     if "backend" in sources and settings.backend not in ("auto", ready.backend):
         found.append(sources["backend"])

@@ -61,7 +61,14 @@ ENDPOINTS = (
                 },
             )
         },
-        problems=(*_BODY, "invalid_header", "idempotency_conflict", "run_deleted", "stopping"),
+        problems=(
+            *_BODY,
+            "invalid_header",
+            "idempotency_conflict",
+            "run_deleted",
+            "day_cost_reached",
+            "stopping",
+        ),
         parameters=(
             {
                 "name": "Idempotency-Key",

@@ -44,6 +44,7 @@ CODES: dict[str, tuple[int, str]] = {
     "unsupported_media_type": (415, "The body must be application/json"),
     "invalid_request": (422, "The request has a field that cannot be used"),
     "idempotency_conflict": (422, "The Idempotency-Key was used for another request"),
+    "day_cost_reached": (429, "Today's runs have cost all that they may"),
     "internal_error": (500, "The server failed"),
     "storage_unavailable": (503, "The database cannot be used for now"),
     "stopping": (503, "The server is stopping"),

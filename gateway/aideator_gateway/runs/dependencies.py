@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aideator_gateway.runs.backend import Backend
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
+from aideator_gateway.runs.spending import DaySpending
 from aideator_gateway.runs.store import Store
 from aideator_gateway.settings import Settings
 
@@ -27,3 +28,6 @@ class Dependencies:
 
     metrics: Metrics
     """Counts how they went."""
+
+    spending: DaySpending | None = None
+    """Counts what a day costs, where that has a cap."""

@@ -39,6 +39,7 @@ class Runs:
         self._log = dependencies.log
         self._backend = dependencies.backend
         self._owners = owners
+        self._spending = dependencies.spending
         self._driver = Driver(dependencies)
         self.styles = Styles(self._settings.styles_dir)
         """The styles that conditions may name; read anew for each run."""
@@ -70,6 +71,8 @@ class Runs:
         """Say whether a run could start now, and be written down."""
         ready = await self._backend.readiness()
         trouble = self._log.trouble
+        if trouble is None and self._spending is not None and self._spending.used_up:
+            trouble = self._spending.reason
         if trouble is None:
             try:
                 await self._store.check()
@@ -95,7 +98,8 @@ class Runs:
         ------
         Problem
             If the repository may not be used, a condition names a provider that there is not, a
-            check is asked for where none is run, or the key was used for another request.
+            check is asked for where none is run, the day's cap is used up, or the key was used
+            for another request.
         """
         if key is None:
             return await self._create(request), True
@@ -139,6 +143,8 @@ class Runs:
         if request.check is not None and self._backend.no_checks is not None:
             raise invalid_field("check", self._backend.no_checks)
         self._check_providers(request)
+        if self._spending is not None:
+            await self._spending.check()
         request = request.model_copy(update={"github_url": url})
         limits = self._limits(request)
         if self._driver.closing:

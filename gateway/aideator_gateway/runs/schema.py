@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 from aideator_gateway.runs import tables
 from aideator_gateway.runs.problems import StartError
 
-SCHEMA = 3
+SCHEMA = 4
 """Format of the database; a change of the tables that older files lack counts it up."""
 
 APPLICATION_ID = 0x41494465
@@ -31,7 +31,8 @@ MIGRATIONS = {
     2: (
         "ALTER TABLE run ADD COLUMN owner VARCHAR",
         f"PRAGMA application_id = {APPLICATION_ID}",
-    )
+    ),
+    3: (),
 }
 """What leads from a format to the next; tables that are missing are made after it."""
 

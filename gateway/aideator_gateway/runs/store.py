@@ -7,7 +7,7 @@ logs, ``writer.GroupWriter``; reads, and the writers of other gateways, run besi
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, delete, func, insert, or_, tuple_, update
@@ -21,8 +21,9 @@ from aideator_gateway.runs.model import NewRun, Run
 from aideator_gateway.runs.reading import to_run
 from aideator_gateway.runs.schema import SCHEMA, open_database
 from aideator_gateway.runs.search import matching
-from aideator_gateway.runs.stored import Change, Entry, KnownKey, ListPosition
+from aideator_gateway.runs.stored import Change, Entry, KnownKey, ListPosition, Spending
 from aideator_gateway.runs.tables import (
+    DaySpendingRow,
     DeletedRunRow,
     EventRow,
     RunRow,
@@ -286,6 +287,32 @@ class Store(Entries):
         async with self.reading() as session:
             return await self._with_parts(session, (await session.scalars(query)).all())
 
+    async def spending(self, day: date) -> Spending:
+        """Return what was spent on a day."""
+        async with self.reading() as session:
+            row = await session.get(DaySpendingRow, day.isoformat())
+            return Spending(row.usd, row.unknown) if row else Spending(0.0, 0)
+
+    async def add_spending(
+        self, day: date, spending: Spending, *, with_runs: bool = False
+    ) -> Spending:
+        """Add to what was spent on a day, and return the sum.
+
+        Parameters
+        ----------
+        with_runs
+            Begin a day that nobody has counted yet with what its runs say that they have cost.
+        """
+        async with self.transaction(APPEND_SECONDS) as session:
+            row = await session.get(DaySpendingRow, day.isoformat())
+            if row is None:
+                found = await _cost_of_runs(session, day) if with_runs else 0.0
+                row = DaySpendingRow(day=day.isoformat(), usd=found)
+                session.add(row)
+            row.usd += spending.usd
+            row.unknown += spending.unknown
+            return Spending(row.usd, row.unknown)
+
     async def _with_parts(self, session: AsyncSession, rows: Sequence[RunRow]) -> list[Run]:
         ids = [row.run_id for row in rows]
         variations = await session.scalars(
@@ -305,6 +332,21 @@ class Store(Entries):
         for selection in selections:
             of_selections[selection.run_id].append(selection)
         return [to_run(row, of_variations[row.run_id], of_selections[row.run_id]) for row in rows]
+
+
+async def _cost_of_runs(session: AsyncSession, day: date) -> float:
+    begin = datetime.combine(day, time(), UTC)
+    usages = await session.scalars(
+        select(VariationRow.usage)
+        .join(RunRow, col(RunRow.run_id) == col(VariationRow.run_id))
+        .where(
+            col(RunRow.created_at) >= begin,
+            col(RunRow.created_at) < begin + timedelta(days=1),
+            col(RunRow.scripted).is_(False),
+        )
+    )
+    costs = [usage.get("cost_usd") for usage in usages if isinstance(usage, dict)]
+    return sum(cost for cost in costs if isinstance(cost, int | float))
 
 
 def _is_unfinished() -> ColumnElement[bool]:

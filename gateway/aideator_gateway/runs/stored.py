@@ -42,3 +42,22 @@ class ListPosition:
 
     created_at: datetime
     run_id: str
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What answers of the model have cost.
+
+    Attributes
+    ----------
+    usd
+        US dollars, of those whose price is known.
+    unknown
+        How many answers have no known price.
+    """
+
+    usd: float
+    unknown: int
+
+    def __add__(self, other: "Spending") -> "Spending":
+        return Spending(self.usd + other.usd, self.unknown + other.unknown)

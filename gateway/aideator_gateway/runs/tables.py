@@ -133,3 +133,13 @@ class DeletedRunRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     deleted_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False, index=True))
     idempotency_key: str | None = Field(default=None, index=True)
+
+
+class DaySpendingRow(SQLModel, table=True):
+    """What answers of the model have cost on one day of UTC; runs that are deleted stay in it."""
+
+    __tablename__: ClassVar[Any] = "day_spending"
+
+    day: str = Field(primary_key=True)
+    usd: float = 0.0
+    unknown: int = 0

@@ -58,7 +58,8 @@ class Broker:
         self._say = say
         self._refusals = Refusals()
         self._revoked = Revoked(config.revoked)
-        self._day_spent = config.day_spent
+        self._day_limit = config.day_limit_usd
+        self._spent_usd = 0.0
         self._running: defaultdict[tuple[str, int], set[asyncio.Task[None]]] = defaultdict(set)
         self._pot = Pot(fixed=config.fixed_shares)
         for spent in config.spent:
@@ -95,8 +96,8 @@ class Broker:
         """Do what whoever started the broker says."""
         if who := message.revoke:
             self._revoke(who)
-        if message.day_spent is not None:
-            self._day_spent = message.day_spent
+        if message.day_limit_usd is not None:
+            self._day_limit = message.day_limit_usd
         if message.report:
             running = sum(map(len, self._running.values()))
             report = {"refused": dict(self._refusals.counts), "running": running}
@@ -216,7 +217,7 @@ class Broker:
             await asyncio.sleep(passed.seconds)
 
     def _check_money(self, grant: Grant) -> None:
-        if self._day_spent:
+        if self._day_limit is not None and self._spent_usd >= self._day_limit:
             text = "The gateway's spending cap of today (UTC) is used up."
             raise _spent("day_cost", text, self._allowance(grant))
         allowance = self._pot.allowance(grant)
@@ -255,6 +256,7 @@ class Broker:
         model = reader.model or asked_for
         cost = self._prices[provider].cost(model, usage) if reader.complete else None
         if cost is not None:
+            self._spent_usd += cost
             self._pot.add(grant, cost)
         spent = {
             **grant.model_dump(include={"run", "variation", "attempt"}),

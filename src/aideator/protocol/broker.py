@@ -161,7 +161,8 @@ class BrokerConfig(BaseModel):
     pacing: Pacing = Pacing()
     fixed_shares: bool = False
     """Whether what ended attempts left over stays unused, for comparisons on equal terms."""
-    day_spent: bool = False
+    day_limit_usd: Dollars | None = None
+    """No request is sent once all answers since the broker's start have cost this."""
     revoked: tuple[Of, ...] = ()
     spent: tuple[Spent, ...] = ()
 
@@ -179,7 +180,8 @@ class Control(BaseModel):
 
     revoke: Of | None = None
     """The attempt has ended: its token opens nothing more, and what it left over is shared."""
-    day_spent: bool | None = None
-    """Whether the day's cap is used up: no new request is sent then."""
+    day_limit_usd: Dollars | None = None
+    """What is left of the day's cap, added to what all answers since the broker's start have
+    cost: so it holds also while the lines about the last of them are on their way."""
     report: bool = False
     stop: bool = False

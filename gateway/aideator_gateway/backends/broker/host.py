@@ -9,6 +9,7 @@ import logging
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,10 @@ class BrokerHost:
         self._revoked: dict[tuple[str, int], float] = {}
         self._spent: dict[str, dict[int, float]] = {}
         self._failures = 0
+        self._spent_usd = 0.0
+        self._day_left: float | None = None
+        self.count: Callable[[float | None], None] = _count_nothing
+        """Called with what each answer cost, in US dollars if its price is known."""
         self.socket = socket_path(directory, owner)
         """Unix socket that agents call."""
         self.port: int | None = None
@@ -148,6 +153,12 @@ class BrokerHost:
         if self._broker is not None:
             self._broker.tell({"revoke": {"run": run, "variation": variation}})
 
+    def set_day_left(self, usd: float) -> None:
+        """Let attempts spend so much more today, in US dollars; all of them together."""
+        self._day_left = max(0.0, usd)
+        if self._broker is not None:
+            self._broker.tell({"day_limit_usd": self._spent_usd + self._day_left})
+
     def forget(self, run: str) -> None:
         """Drop what a run has spent, all of whose attempts have ended."""
         self._spent.pop(run, None)
@@ -170,6 +181,7 @@ class BrokerHost:
 
     async def _serve(self) -> str:
         """Have one broker at work until it dies, and return how it did."""
+        self._spent_usd = 0.0
         self._broker = broker = await BrokerProcess.start(
             self._listeners,
             self._config(),
@@ -207,6 +219,7 @@ class BrokerHost:
             "providers": providers,
             "default_provider": DEFAULT_PROVIDER,
             "fixed_shares": settings.fixed_shares,
+            "day_limit_usd": self._day_left,
             "revoked": [{"run": run, "variation": number} for run, number in self._revoked],
             "spent": [
                 {"run": run, "variation": number, "usd": usd}
@@ -216,6 +229,12 @@ class BrokerHost:
         }
 
     def _take(self, line: dict[str, Any]) -> None:
+        if "spent" in line:
+            usd = line["spent"]["usd"]
+            self._spent_usd += usd or 0.0
+            if self._day_left is not None:
+                self._day_left = max(0.0, self._day_left - (usd or 0.0))
+            self.count(usd)
         match line:
             case {"ready": True, "providers": dict(providers)}:
                 self.problem = None
@@ -229,6 +248,10 @@ class BrokerHost:
                     self._spent[run][number] = self._spent[run].get(number, 0.0) + usd
             case {"error": error}:
                 logger.error("the model broker did not understand a message: %s", error)
+
+
+def _count_nothing(usd: float | None) -> None:
+    del usd
 
 
 def _keys(api_key: SecretStr | None, auth_token: SecretStr | None) -> dict[str, dict[str, str]]:
