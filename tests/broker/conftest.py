@@ -58,7 +58,7 @@ def broker(
         model.base_url,
         bounds={
             "body_bytes": 100_000, "body_seconds": 1, "idle_seconds": 1,
-            "waiting_connections": 8, "silence_seconds": 2, "connect_seconds": 2,
+            "waiting_connections": 8, "silence_seconds": 4, "connect_seconds": 2,
         },
     )  # fmt: skip
     provider = {**config["providers"]["main"], "base_url": raw.base_url}

@@ -89,7 +89,7 @@ def test_a_missing_field_is_named(demo_gateway: Gateway, field: str) -> None:
     [
         ({"repo": "x"}, "github_url, prompt, variations"),
         ({"limits": {"turns": 3}}, "max_turns, max_tokens, max_seconds"),
-        ({"conditions": [{}, {"tempo": 1}]}, "label, model, instructions"),
+        ({"conditions": [{}, {"tempo": 1}]}, "label, model, provider, instructions"),
         ({"conditions": [{"limits": {"turns": 3}}]}, "max_turns, max_tokens, max_seconds"),
     ],
 )
