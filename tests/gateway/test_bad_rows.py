@@ -11,6 +11,7 @@ from aideator.protocol import Limits
 from aideator_gateway.runs.store import Store
 from tests.support.gateways import serving
 from tests.support.scripted_backend import REQUEST, completes, house
+from tests.support.stored_logs import cut_ends
 
 BAD = {
     "limits.max_run_cost_usd": """UPDATE run SET limits = '{"max_run_cost_usd": Infinity}'""",
@@ -95,7 +96,7 @@ def test_a_bad_row_is_recovered_listed_and_deleted_over_http(
             gateway.finish(run_id)
     database = tmp_path / "data" / "aideator.db"
     # As a gateway leaves it that died in the middle.
-    edit(database, "DELETE FROM event WHERE type = 'end'", ids[0])
+    cut_ends(database, ids[0], None)
     edit(database, "UPDATE run SET status = 'running'", ids[0])
     edit(database, BAD["limits.max_run_cost_usd"], ids[0])
     with serving(tmp_path / "data", *flags) as gateway:

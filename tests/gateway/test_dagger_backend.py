@@ -410,7 +410,8 @@ class Told:
     async def prepared(self, *, commit: str, isolation: str) -> None:
         del commit, isolation
 
-    async def event(self, event: AnyEvent) -> None:
+    async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
+        del line
         if isinstance(event, EndEvent):
             self.ends.append(event.status)
 

@@ -1,7 +1,9 @@
 """The database file: whose it is, is known before anything is written to it."""
 
 import asyncio
+import base64
 import fcntl
+import json
 import sqlite3
 import subprocess
 import sys
@@ -14,12 +16,14 @@ import pytest
 
 from aideator.protocol import Limits, Status
 from aideator_gateway.runs.model import NewRun
+from aideator_gateway.runs.packing import pack
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.runs.schema import APPLICATION_ID, SCHEMA, open_database
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
-from aideator_gateway.runs.stored import Entry
 from tests.support.command import error_of, run
+from tests.support.event_logs import said
+from tests.support.stored_logs import parsed, stored_lines
 
 FORMAT_2 = """
 CREATE TABLE run (
@@ -202,15 +206,69 @@ def test_a_database_of_the_format_before_keeps_what_is_in_it(tmp_path: Path, wal
         closing(sqlite3.connect(path)) as old,
         closing(sqlite3.connect(tmp_path / "new.db")) as new,
     ):
-        for table in ("run", "variation", "event", "selection"):
+        for table in ("run", "variation", "segment", "transcript", "patch", "selection"):
             columns = 'SELECT name, type, "notnull" FROM pragma_table_info(?) ORDER BY name'
             found = [database.execute(columns, (table,)).fetchall() for database in (old, new)]
             assert found[0] == found[1] != []
         for database in (old, new):
             assert database.execute("PRAGMA user_version").fetchone() == (SCHEMA,)
             assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
-        lines = old.execute("SELECT line FROM event WHERE position = 1").fetchall()
-        assert lines == [('{"seq": 1}',)]
+        lines = old.execute("SELECT lines FROM transcript ORDER BY number").fetchall()
+        assert lines[0] == (b'{"seq": 1}\n',)
+
+
+def old_event(seq: int, **fields: object) -> str:
+    envelope = {"aideator": 1, "run": "run_0000000000000001", "variation": 1, "attempt": 1}
+    return json.dumps({**envelope, "seq": seq, "time": 1.0, **fields})
+
+
+def test_a_log_of_a_row_an_event_is_read_as_one_of_today(tmp_path: Path) -> None:
+    path = tmp_path / "aideator.db"
+    write(path, FORMAT_2)
+    diff = base64.b64encode(b"diff --git a b").decode()
+    check = {"status": "passed", "command": "c", "exit_code": 0, "seconds": 1.0, "output": ""}
+    later = [
+        ("text", 1, old_event(2, type="text", turn=1, text="Hm.")),
+        ("patch", 1, old_event(3, type="patch", diff=diff, bytes=14)),
+        ("completed", 1, old_event(4, type="completed", stop_reason="end_turn", summary="S")),
+        ("check", 1, json.dumps({**check, "passed": True, "time": 5.0})),
+        ("end", None, '{"status": "completed"}'),
+    ]
+    with closing(sqlite3.connect(path)) as database, database:
+        for position, (kind, variation, line) in enumerate(later, 2):
+            database.execute(
+                "INSERT INTO event VALUES ('run_0000000000000001', ?, ?, ?, ?)",
+                (position, variation, kind, line),
+            )
+
+    async def scenario() -> None:
+        store = Store(path)
+        await store.open()
+        run_id = "run_0000000000000001"
+        first = await store.segment(run_id, 0)
+        assert first is not None
+        # What no client was shown has a place, and shows nothing.
+        hidden, shown = first.frames.split(b"\n\n", 1)
+        assert hidden == b"id: 1\n: left out"
+        frames = parsed(shown)
+        assert [(one.position, one.event) for one in frames] == [
+            (2, "message"), (3, "message"), (4, "completion"), (5, "check"),
+        ]  # fmt: skip
+        assert frames[0].data["content"] == "Hm."
+        assert frames[3].data["time"] == 5.0
+        last = await store.last_segment(run_id)
+        assert last is not None
+        assert (last.ends, parsed(last.frames)[0].position) == (True, 6)
+        assert b"".join([piece async for piece in store.patch(run_id, 1)]) == b"diff --git a b"
+        lines = b"".join([part async for part in store.transcript(run_id, 1)]).splitlines()
+        assert [json.loads(line)["seq"] for line in lines] == [1, 2, 3, 4]
+        assert json.loads(lines[2])["diff"] == diff
+        await store.aclose()
+        with closing(sqlite3.connect(path)) as database:
+            tables = database.execute("SELECT name FROM sqlite_master").fetchall()
+            assert ("event",) not in tables
+
+    asyncio.run(scenario())
 
 
 def test_a_run_of_a_gateway_of_the_version_before_goes_on(tmp_path: Path) -> None:
@@ -230,12 +288,14 @@ def test_what_is_written_together_is_there_together_or_not_at_all(tmp_path: Path
             await store.open()
             request = NewRun(github_url="https://github.com/user/repo", prompt="x", variations=1)
             await store.create_run("a", request, limits=Limits(), model="m", scripted=True)
-            entries = [Entry("a", position, 1, "text", "{}") for position in (1, 2, 2)]
+            packed = pack("a", 0, [(1, said("first")), (1, said("second"))])
             with pytest.raises(StorageError):
-                await store.append(entries, [])
-            assert await store.entries("a", 0, 10) == []
-            await store.append(entries[:2], [])
+                await store.append([packed, packed], [])
+            assert await store.segment("a", 0) is None
+            assert await stored_lines(store, "a", 1) == []
+            await store.append([packed], [])
             assert await store.last_position("a") == 2
+            assert await stored_lines(store, "a", 1) == ["first", "second"]
         finally:
             await store.aclose()
 

@@ -10,7 +10,7 @@ from aideator_gateway.command.terminal.columns import fits
 from aideator_gateway.command.terminal.focus import SETTLED_SECONDS, Focus
 from aideator_gateway.command.terminal.lines import Lines
 from aideator_gateway.command.terminal.pane import Pane
-from aideator_gateway.http.sse import Checked, Completion, Message
+from aideator_gateway.runs.frames import Checked, Completion, Message
 from aideator_gateway.runs.model import CheckStatus, Variation
 
 WIDE = "\t世界🎉 " * 30

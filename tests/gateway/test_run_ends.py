@@ -1,7 +1,6 @@
 """Every run ends, once, whatever its database did meanwhile or an earlier gateway left."""
 
 import asyncio
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,15 +12,33 @@ import pytest
 
 from aideator.protocol import ErrorCode, Status
 from aideator_gateway.runs.backend import RunSpec, Sink
+from aideator_gateway.runs.packing import Packed
 from aideator_gateway.runs.problems import Problem
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
-from aideator_gateway.runs.stored import Change, Entry
+from aideator_gateway.runs.stored import Change, Segment
 from tests.support.locks import locked
 from tests.support.scripted_backend import REQUEST, House, completes, events, hangs, house
+from tests.support.stored_logs import (
+    Frame,
+    cut_all,
+    cut_ends,
+    stored_frames,
+    stored_lines,
+)
 from tests.support.triggers import Refusing
 
 SECONDS = 60.0
+
+
+def leave(database: Path, run_id: str, left: str) -> None:
+    """Leave a database as gateways did that died."""
+    missing, statements, _ = LEFT[left]
+    if missing is None:
+        cut_all(database, run_id)
+    elif missing:
+        cut_ends(database, run_id, *missing)
+    edit(database, *statements)
 
 
 def edit(database: Path, *statements: str) -> None:
@@ -30,66 +47,72 @@ def edit(database: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-async def whole(opened: House, run_id: str) -> list[str]:
+async def whole(opened: House, run_id: str) -> list[Frame]:
     """Check that a run has ended in every respect, and return its log."""
     run = await opened.runs.get(run_id)
     assert run.status.ended
     assert run.ended_at is not None
     assert all(variation.status.ended for variation in run.variations)
-    entries = await opened.store.entries(run_id, 0, 1000)
-    assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
-    assert entries[-1].type == "end"
-    assert json.loads(entries[-1].line)["status"] == run.status
-    ends = Counter(e.variation_id for e in entries if e.type in list(Status) or e.type == "end")
+    frames = await stored_frames(opened.store, run_id)
+    assert [frame.position for frame in frames] == list(range(1, len(frames) + 1))
+    assert frames[-1].event == "end"
+    assert frames[-1].data["status"] == run.status
+    ends = Counter(f.variation_id for f in frames if f.event in ENDS)
     assert ends == {1: 1, 2: 1, None: 1}
     for variation in run.variations:
-        end = next(
-            e
-            for e in entries
-            if e.variation_id == variation.variation_id and e.type in list(Status)
-        )
-        assert end.type == variation.status
+        number = variation.variation_id
+        end = next(f for f in frames if f.variation_id == number and f.event in ENDS)
+        assert end.data["status"] == variation.status
+        lines = await stored_lines(opened.store, run_id, number)
+        assert lines[-1]["status"] == variation.status
+        assert len(lines) == sum(frame.variation_id == number for frame in frames)
     assert await opened.store.unfinished() == []
-    return [entry.line for entry in entries]
+    return frames
 
+
+ENDS = ("end", "completion", "error")
 
 NOT_ENDED = "UPDATE run SET status = 'running', ended_at = NULL"
 
-LEFT: dict[str, tuple[list[str], list[str | None]]] = {
+ALL = (None, 1, 2)
+
+LEFT: dict[str, tuple[tuple[int | None, ...] | None, list[str], list[str | None]]] = {
+    # what the logs lack (None is the run's end; all of it without a tuple), how the rows stand,
+    # and how run and variations end: None where nothing said it
     "all variations have ended but the run has not": (
-        ["DELETE FROM event WHERE type = 'end'", NOT_ENDED],
+        (None,), [NOT_ENDED],
         ["completed", "completed", "completed"],
     ),
     "the run's row has ended but its log has not": (
-        ["DELETE FROM event WHERE type = 'end'", "UPDATE run SET status = 'failed'"],
+        (None,), ["UPDATE run SET status = 'failed'"],
         ["failed", "completed", "completed"],
     ),
     "the run's log has ended but its row has not": (
-        [NOT_ENDED],
+        (), [NOT_ENDED],
         ["completed", "completed", "completed"],
     ),
     "a variation's log has ended but its row has not": (
-        ["UPDATE variation SET status = 'running', stop_reason = NULL WHERE variation_id = 1"],
+        (), ["UPDATE variation SET status = 'running', stop_reason = NULL WHERE variation_id = 1"],
         ["completed", "completed", "completed"],
     ),
     "a variation's row has ended but its log has not": (
+        (None, 2),
         [
-            "DELETE FROM event WHERE type = 'end' OR variation_id = 2 AND type = 'completed'",
             NOT_ENDED,
         ],
         ["completed", "completed", "completed"],
     ),
     "a variation was in the middle": (
+        (None, 2),
         [
-            "DELETE FROM event WHERE type = 'end' OR variation_id = 2 AND type = 'completed'",
             NOT_ENDED,
             "UPDATE variation SET status = 'running' WHERE variation_id = 2",
         ],
         [None, "completed", None],
     ),
     "nothing was written of a run": (
+        None,
         [
-            "DELETE FROM event",
             "UPDATE run SET status = 'pending', ended_at = NULL",
             "UPDATE variation SET status = 'pending'",
         ],
@@ -102,7 +125,7 @@ LEFT: dict[str, tuple[list[str], list[str | None]]] = {
 @pytest.mark.parametrize("left", LEFT)
 def test_what_was_left_is_mended(tmp_path: Path, left: str, by: str) -> None:
     path = tmp_path / "x.db"
-    statements, expected = LEFT[left]
+    _, _, expected = LEFT[left]
 
     async def make() -> str:
         async with house(Store(path), completes) as opened:
@@ -110,22 +133,22 @@ def test_what_was_left_is_mended(tmp_path: Path, left: str, by: str) -> None:
             await opened.ended(run.run_id)
             return run.run_id
 
-    async def mended(run_id: str) -> list[str]:
+    async def mended(run_id: str) -> list[Frame]:
         async with house(Store(path), completes) as opened:
             if by == "cancelling":
-                edit(path, *statements)
+                leave(path, run_id, left)
                 await opened.runs.cancel(run_id)
             run = await opened.runs.get(run_id)
             unsaid = "cancelled" if by == "cancelling" else "interrupted"
             found = [run.status, *(variation.status for variation in run.variations)]
             assert found == [status or unsaid for status in expected]
-            lines = await whole(opened, run_id)
+            frames = await whole(opened, run_id)
             await opened.runs.delete(run_id)
-            return lines
+            return frames
 
     run_id = asyncio.run(make())
     if by == "the next start":
-        edit(path, *statements)
+        leave(path, run_id, left)
     assert asyncio.run(mended(run_id))
 
 
@@ -134,12 +157,12 @@ class Unreadable(Store):
 
     failures = 2
 
-    async def entry(self, *words: Any, **named: Any) -> Entry | None:
+    async def last_segment(self, run_id: str) -> Segment | None:
         """Read, unless that fails."""
         if self.failures:
             self.failures -= 1
             raise StorageError.of(OSError(5, "Input/output error"))
-        return await super().entry(*words, **named)
+        return await super().last_segment(run_id)
 
 
 def test_an_end_is_tried_again_where_the_log_could_not_be_read(tmp_path: Path) -> None:
@@ -159,12 +182,11 @@ def test_an_end_is_tried_again_where_the_log_could_not_be_read(tmp_path: Path) -
         assert store.failures == 0
 
     run_id = asyncio.run(make())
-    edit(path, *LEFT["all variations have ended but the run has not"][0])
+    leave(path, run_id, "all variations have ended but the run has not")
     asyncio.run(mended(run_id))
 
 
-def figures(line: str) -> tuple[str, int, int]:
-    said = json.loads(line)
+def figures(said: dict[str, Any]) -> tuple[str, int, int]:
     return said["type"], said["turns"], said["total"]["input_tokens"]
 
 
@@ -174,22 +196,21 @@ def test_an_attempt_that_the_gateway_interrupts_says_what_it_used(tmp_path: Path
     async def stopped() -> str:
         async with house(Store(path), hangs) as opened:
             run, _ = await opened.runs.create(REQUEST)
-            async for entries in opened.log.follow(run.run_id, 0):
-                if entries[-1].position >= 8:
+            async for segment in opened.log.follow(run.run_id, 0):
+                if segment and segment.last >= 8:
                     break
             return run.run_id
 
     async def check(run_id: str) -> None:
         store = Store(path)
-        ends = [await store.entry(run_id, n, types=["interrupted"]) for n in (1, 2)]
-        assert [figures(end.line) for end in ends if end] == [
+        ends = [(await stored_lines(store, run_id, number))[-1] for number in (1, 2)]
+        assert [figures(end) for end in ends] == [
             ("interrupted", 3, 100), ("interrupted", 3, 200),
         ]  # fmt: skip
         run = await store.run(run_id)
         assert run is not None
         for variation, end in zip(run.variations, ends, strict=True):
-            assert end is not None
-            seconds = json.loads(end.line)["seconds"]
+            seconds = end["seconds"]
             assert 0 < seconds < SECONDS
             assert (variation.turns, variation.seconds) == (3, seconds)
             assert variation.usage.input_tokens == 100 * variation.variation_id
@@ -213,32 +234,35 @@ def test_an_attempt_of_a_gateway_that_died_says_what_it_used(tmp_path: Path) -> 
             assert run.status is Status.INTERRUPTED
             for variation in run.variations:
                 number = variation.variation_id
-                end = await opened.store.entry(run_id, number, types=["interrupted"])
-                assert end is not None
-                assert figures(end.line) == ("interrupted", 3, 100 * number)
+                end = (await stored_lines(opened.store, run_id, number))[-1]
+                assert figures(end) == ("interrupted", 3, 100 * number)
                 # From its first event to the last one that is stored, by its own clock.
-                assert json.loads(end.line)["seconds"] == 3.0
-                assert json.loads(end.line)["seq"] == 5
+                assert end["seconds"] == 3.0
+                assert end["seq"] == 5
                 assert (variation.turns, variation.seconds) == (3, 3.0)
                 assert variation.usage.input_tokens == 100 * number
 
     run_id = asyncio.run(make())
+    cut_ends(path, run_id, *ALL)
     edit(
         path,
-        "DELETE FROM event WHERE type IN ('end', 'completed')",
         NOT_ENDED,
         "UPDATE variation SET status = 'running', seconds = NULL, turns = 0, usage = '{}'",
     )
     asyncio.run(check(run_id))
 
 
-@pytest.mark.parametrize("kind", ["completed", "end", "status"])
+@pytest.mark.parametrize(
+    "kind",
+    ["event: completion", "event: end", '"type": "status"'],
+    ids=["completed", "end", "status"],
+)
 def test_a_database_that_refuses_for_a_while_changes_nothing(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "x.db"
 
     async def scenario() -> None:
         async with house(Store(path), completes) as opened:
-            refusing = Refusing(path, f"NEW.type = '{kind}'")
+            refusing = Refusing(path, f"instr(NEW.frames, CAST('{kind}' AS BLOB))")
             run, _ = await opened.runs.create(REQUEST)
             ending = asyncio.create_task(opened.ended(run.run_id))
             async with asyncio.timeout(SECONDS):
@@ -248,8 +272,8 @@ def test_a_database_that_refuses_for_a_while_changes_nothing(tmp_path: Path, kin
             assert not ending.done()
             refusing.over()
             await ending
-            lines = await whole(opened, run.run_id)
-            assert len(lines) == 11
+            frames = await whole(opened, run.run_id)
+            assert len(frames) == 11
             assert (await opened.runs.get(run.run_id)).status is Status.COMPLETED
             assert (await opened.runs.readiness()).ready
             text = opened.metrics.text().decode()
@@ -263,11 +287,11 @@ class Full(Store):
 
     full = False
 
-    async def append(self, entries: Sequence[Entry], changes: Iterable[Change]) -> None:
+    async def append(self, packed: Sequence[Packed], changes: Iterable[Change]) -> None:
         """Write, unless there is no room."""
         if self.full:
             raise OSError(28, "No space left on device")
-        await super().append(entries, changes)
+        await super().append(packed, changes)
 
 
 def test_a_disk_that_stays_full_fails_the_run_and_its_end_is_written_later(tmp_path: Path) -> None:

@@ -38,14 +38,16 @@ class Received:
 
     def __init__(self) -> None:
         self.events: list[AnyEvent] = []
+        self.lines: list[bytes | None] = []
         self.checks: list[CheckResult] = []
         self.errors: list[BackendError] = []
 
     async def prepared(self, *, commit: str, isolation: str) -> None:
         raise AssertionError((commit, isolation))
 
-    async def event(self, event: AnyEvent) -> None:
+    async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
         self.events.append(event)
+        self.lines.append(line)
 
     async def checked(self, variation_id: int, result: CheckResult) -> None:
         assert variation_id == 1
@@ -67,6 +69,43 @@ def screened(*events: AnyEvent, secrets: Secrets | None = None) -> list[AnyEvent
 
     asyncio.run(send())
     return received.events
+
+
+LINE = (
+    b'{"aideator":1,"run":"run_1","variation":1,"time":1,"seq":1,"type":"text","turn":1,"text":%s}'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "carried"),
+    [
+        (b'"Hm."', True),
+        (b'"' + KEY.encode() + b'"', False),
+        # A parser reads the last of two, and readers of the line both.
+        (b'"' + KEY.encode() + b'","text":"Hm."', False),
+        (b'"' + b"".join(b"\\u%04x" % ord(char) for char in KEY) + b'","text":"Hm."', False),
+        (b'"' + b"".join(b"\\u%04x" % ord(char) for char in KEY) + b'"', False),
+    ],
+)
+def test_a_line_is_carried_only_if_it_says_no_more_than_its_event(
+    text: bytes, carried: bool
+) -> None:
+    received = Received()
+    line = LINE % text
+    event = parse_line(line)
+    assert event is not None
+    asyncio.run(Screen(received, Secrets([KEY])).event(event, line))
+    assert received.lines == [line if carried else None]
+    assert KEY not in received.events[0].model_dump_json()
+
+
+def test_without_secrets_every_line_is_carried() -> None:
+    received = Received()
+    line = LINE % b'"a\\nb"'
+    event = parse_line(line)
+    assert event is not None
+    asyncio.run(Screen(received, Secrets([None])).event(event, line))
+    assert received.lines == [line]
 
 
 def patch_of(diff: bytes, seq: int = 2) -> PatchEvent:

@@ -45,7 +45,7 @@ async def received(
     if gaps:
         feed.skip_gaps()
     feed.close()
-    return [(event.variation, event.seq) async for event in feed]
+    return [(event.variation, event.seq) async for event, _ in feed]
 
 
 def run(messages: Iterable[ExportLogsServiceRequest], **options: Any) -> list[tuple[int, int]]:
@@ -93,14 +93,14 @@ def test_what_waits_behind_a_gap_is_held_back_until_the_gap_closes() -> None:
         events = aiter(feed)
         with receiver.following("run_a", feed):
             receiver.take(request(event_line(1), event_line(3)))
-            assert (await anext(events)).seq == 1
+            assert (await anext(events))[0].seq == 1
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await anext(events)
             # The generator that was interrupted is at its end; a new one reads on.
             events = aiter(feed)
             receiver.take(request(event_line(2)))
-            assert [(await anext(events)).seq for _ in range(2)] == [2, 3]
+            assert [(await anext(events))[0].seq for _ in range(2)] == [2, 3]
 
     asyncio.run(scene())
 
@@ -120,7 +120,7 @@ def test_a_transcript_fills_the_gap_and_nothing_is_told_twice(tmp_path: Path) ->
             receiver.take(request(*lines))
         assert feed.running == frozenset()
         feed.close()
-        return [event.seq async for event in feed]
+        return [event.seq async for event, _ in feed]
 
     assert asyncio.run(scene()) == list(range(1, 9))
 
@@ -206,7 +206,7 @@ def test_bodies_may_be_gzip_and_what_is_none_is_refused(monkeypatch: pytest.Monk
                     )
                     assert answer.status_code == status, (encoding, answer.text)
             feed.close()
-            assert [event.seq async for event in feed] == [1]
+            assert [event.seq async for event, _ in feed] == [1]
 
     asyncio.run(scene())
 
@@ -253,7 +253,7 @@ def test_events_without_room_to_wait_are_left_to_the_transcript(tmp_path: Path) 
         assert feed.running == {1}
         await feed.fill(1, transcript)
         feed.close()
-        return [event.seq async for event in feed]
+        return [event.seq async for event, _ in feed]
 
     assert asyncio.run(scene()) == list(range(1, 21))
 
@@ -268,7 +268,7 @@ def test_a_failed_end_is_an_end() -> None:
             )
         await feed.wait_ended(1)
         feed.close()
-        events = [event async for event in feed]
+        events = [event async for event, _ in feed]
         assert isinstance(events[0], EndEvent)
 
     asyncio.run(scene())

@@ -1,5 +1,6 @@
 """An event log on a real database, without a gateway around it."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -7,7 +8,18 @@ from aideator.protocol import Limits
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.store import Store
+from aideator_gateway.runs.stored import Record
 from tests.support.scripted_backend import REQUEST
+
+END = Record(b'event: end\ndata: {"status": "completed"}\n\n', ends=True)
+"""What ends a log."""
+
+
+def said(text: str) -> Record:
+    """Return what a log takes of a variation that says something."""
+    data = json.dumps({"content": text})
+    line = json.dumps(text)
+    return Record(f"event: message\ndata: {data}\n\n".encode(), line.encode())
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from aideator_gateway.runs.model import NewRun, Readiness
 from aideator_gateway.runs.store import Store
 from aideator_gateway.settings import Settings
 from tests.support.owners import ScriptedOwners
+from tests.support.stored_logs import parsed
 
 Play = Callable[[RunSpec, Sink, asyncio.Event], Awaitable[None]]
 
@@ -69,12 +70,13 @@ class House:
         self.runs = Runs(Dependencies(settings, store, self.log, backend, self.metrics), owners)
 
     async def ended(self, run_id: str, seconds: float = 60.0) -> list[tuple[str, int | None]]:
-        """Wait until a run's log has ended, and return types and variations of its entries."""
+        """Wait until a run's log has ended, and return its events with their variations."""
         async with asyncio.timeout(seconds):
             return [
-                (entry.type, entry.variation_id)
-                async for entries in self.log.follow(run_id, 0)
-                for entry in entries
+                (frame.event, frame.variation_id)
+                async for segment in self.log.follow(run_id, 0)
+                if segment is not None
+                for frame in parsed(segment.frames)
             ]
 
 

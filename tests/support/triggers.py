@@ -13,13 +13,13 @@ class Refusing:
     database
         The SQLite file.
     when
-        Which new rows of the event table are refused, in SQL.
+        Which new stretches of logs are refused, in SQL.
     """
 
     def __init__(self, database: Path, when: str) -> None:
         self._database = database
         self._do(
-            f"CREATE TRIGGER refusing BEFORE INSERT ON event WHEN {when} "
+            f"CREATE TRIGGER refusing BEFORE INSERT ON segment WHEN {when} "
             "BEGIN SELECT RAISE(ABORT, 'refused on purpose'); END"
         )
 

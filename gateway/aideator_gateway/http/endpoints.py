@@ -11,7 +11,7 @@ from aideator_gateway.http.bodies import (
     Success,
 )
 from aideator_gateway.http.endpoint import Answer, Endpoint
-from aideator_gateway.http.sse import STREAM_EVENTS
+from aideator_gateway.runs.frames import STREAM_EVENTS
 from aideator_gateway.runs.model import NewRun, Readiness, Run
 
 _BODY = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")

@@ -4,7 +4,7 @@ from typing import Any, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from aideator_gateway.http import cursor
 from aideator_gateway.http.bodies import (
@@ -169,16 +169,15 @@ async def get_patch(request: Request) -> Response:
         request.path_params["run_id"], _variation_id(request)
     )
     # A patch is bytes: files in other encodings are in it as they are.
-    return Response(patch, headers={"Content-Type": "text/x-diff"})
+    return StreamingResponse(patch, headers={"Content-Type": "text/x-diff"})
 
 
 async def get_transcript(request: Request) -> Response:
     """``GET /runs/{run_id}/variations/{variation_id}/transcript``."""
-    run_id, variation_id = request.path_params["run_id"], _variation_id(request)
-    await _state(request)["runs"].variation(run_id, variation_id)
-    entries = await _state(request)["store"].transcript(run_id, variation_id)
-    lines = "".join(f"{entry.line}\n" for entry in entries)
-    return Response(lines, media_type="text/plain")
+    transcript = await _state(request)["runs"].transcript(
+        request.path_params["run_id"], _variation_id(request)
+    )
+    return StreamingResponse(transcript, media_type="text/plain")
 
 
 async def healthz(request: Request) -> Response:

@@ -15,7 +15,7 @@ from aideator_gateway.http.endpoint import Answer, Endpoint
 from aideator_gateway.http.endpoints import ENDPOINTS
 from aideator_gateway.http.problems import CODES, PROBLEM_JSON, ProblemDetails
 from aideator_gateway.http.schemas import TEMPLATE, schemas
-from aideator_gateway.http.sse import STREAM_EVENTS
+from aideator_gateway.runs.frames import STREAM_EVENTS
 
 _PATH = {
     "run_id": {

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from aideator_gateway.http.sse import STREAM_EVENTS
+from aideator_gateway.runs.frames import STREAM_EVENTS
 
 TEMPLATE = "#/components/schemas/{model}"
 

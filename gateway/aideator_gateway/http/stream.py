@@ -1,24 +1,17 @@
 """From the event log to Server-Sent Events.
 
 An event's ``id`` is its position in the run's log, so a client that reconnects with
-``Last-Event-ID`` gets exactly the rest, from the database, like everybody else.
+``Last-Event-ID`` gets exactly the rest, in the same bytes as everybody else.
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from pydantic import BaseModel
 from starlette.types import Receive, Scope, Send
 
-from aideator.protocol import parse_line
-from aideator_gateway.http.sse import Checked, End, describe
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
-from aideator_gateway.runs.stored import Entry
-from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +28,11 @@ class EventStream:
     Parameters
     ----------
     log
-        Where entries come from.
+        Where it comes from.
     run_id
         Whose log.
     after
-        Position of the last entry the client has.
+        Position of the last event the client has.
     metrics
         Counts the clients that read.
     """
@@ -66,80 +59,62 @@ class EventStream:
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        left = asyncio.Event()
-        watching = [
-            asyncio.create_task(_gone(receive, left)),
-            asyncio.create_task(_cut(self._log.cut, left)),
-        ]
-        try:
-            with self._metrics.streams_open.track_inprogress():
-                await unless(left, self._send(send))
-        except TimeoutError:
-            logger.info("a reader of %s took nothing for %s s: cut off", self._run_id, SEND_SECONDS)
-        finally:
-            for task in watching:
-                task.cancel()
-            await asyncio.wait(watching)
+        with self._metrics.streams_open.track_inprogress():
+            await self._follow(receive, send)
 
-    async def _send(self, send: Send) -> None:
-        async with aclosing(_with_pings(self._frames())) as chunks:
-            async for chunk in chunks:
-                async with asyncio.timeout(SEND_SECONDS):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    async def _follow(self, receive: Receive, send: Send) -> None:
+        patience = _Patience()
+        try:
+            async with patience.scope:
+                watching = asyncio.create_task(_gone(receive, patience))
+                try:
+                    with self._log.cutting(patience.end):
+                        await self._send(send, patience)
+                finally:
+                    watching.cancel()
+                    await asyncio.wait([watching])
+        except TimeoutError:
+            if not patience.ended:
+                logger.info(
+                    "a reader of %s took nothing for %s s: cut off", self._run_id, SEND_SECONDS
+                )
+
+    async def _send(self, send: Send, patience: "_Patience") -> None:
+        following = self._log.follow(self._run_id, self._after, idle_seconds=PING_SECONDS)
+        async with aclosing(following) as segments:
+            async for segment in segments:
+                body = segment.frames if segment else b": ping\n\n"
+                patience.begin()
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                patience.pause()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _frames(self) -> AsyncGenerator[bytes, None]:
-        async with aclosing(self._log.follow(self._run_id, self._after)) as groups:
-            async for entries in groups:
-                yield b"".join(frame(entry) for entry in entries)
+
+class _Patience:
+    """What ends a stream early: its client leaves, takes nothing, or is not waited for."""
+
+    def __init__(self) -> None:
+        self.scope = asyncio.timeout(None)
+        self.ended = False
+
+    def begin(self) -> None:
+        """Give the client time to take what it is sent."""
+        if not self.ended:
+            self.scope.reschedule(asyncio.get_running_loop().time() + SEND_SECONDS)
+
+    def pause(self) -> None:
+        """Wait for as long as there is nothing to send."""
+        if not self.ended:
+            self.scope.reschedule(None)
+
+    def end(self) -> None:
+        """Have none at all any more."""
+        if not self.ended and not self.scope.expired():
+            self.ended = True
+            self.scope.reschedule(asyncio.get_running_loop().time())
 
 
-async def _gone(receive: Receive, left: asyncio.Event) -> None:
+async def _gone(receive: Receive, patience: _Patience) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    left.set()
-
-
-async def _cut(cut: asyncio.Event, left: asyncio.Event) -> None:
-    await cut.wait()
-    left.set()
-
-
-async def _with_pings(frames: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """Pass ``frames`` on, with a comment whenever there was none for a while."""
-    following = asyncio.ensure_future(anext(frames))
-    try:
-        while True:
-            done, _ = await asyncio.wait((following,), timeout=PING_SECONDS)
-            if not done:
-                yield b": ping\n\n"
-                continue
-            try:
-                chunk = following.result()
-            except StopAsyncIteration:
-                return
-            yield chunk
-            following = asyncio.ensure_future(anext(frames))
-    finally:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-        await frames.aclose()
-
-
-def frame(entry: Entry) -> bytes:
-    """Return one log entry as an event of the stream, empty if there is nothing to show."""
-    if entry.type == "end":
-        data: BaseModel = End.model_validate_json(entry.line)
-        name = "end"
-    elif entry.type == "check":
-        found = {**json.loads(entry.line), "variation_id": entry.variation_id}
-        data, name = Checked.model_validate(found), "check"
-    else:
-        event = parse_line(entry.line)
-        if event is None:
-            return b""
-        name, data = describe(event)
-    # Only what this type of event does not have is left out; an unknown cost stays null.
-    body = {key: value for key, value in data.model_dump(mode="json").items() if value is not None}
-    text = json.dumps(body, ensure_ascii=False)
-    return f"id: {entry.position}\nevent: {name}\ndata: {text}\n\n".encode()
+    patience.end()

@@ -66,8 +66,14 @@ class Sink(Protocol):
     async def prepared(self, *, commit: str, isolation: str) -> None:
         """Say which commit all variations start from, and what keeps them apart."""
 
-    async def event(self, event: AnyEvent) -> None:
-        """Deliver one event of a variation; those of one variation in order of ``seq``."""
+    async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
+        """Deliver one event of a variation; those of one variation in order of ``seq``.
+
+        Parameters
+        ----------
+        line
+            The agent's own line, without its end, which then stands in the transcript.
+        """
 
     async def checked(self, variation_id: int, result: CheckResult) -> None:
         """Say what the run's check found in a variation's result."""

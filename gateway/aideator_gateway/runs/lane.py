@@ -6,26 +6,26 @@ from collections import deque
 from dataclasses import dataclass
 
 from aideator_gateway.runs.storage import StorageError
+from aideator_gateway.runs.stored import Record
 
-MAX_WRITES = 500
+MAX_WRITES = 2000
 """Most writes of one run that wait; who brings more waits with them."""
 
-MAX_CHARACTERS = 8 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 """Most that these writes may hold together, beside the last one."""
 
 PAUSES = (0.1, 0.3, 1.0, 2.0, 5.0, 10.0)
 """Seconds between tries, growing."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Write:
-    """One entry of a log, and columns that are set with it."""
+    """What a log takes, and columns that are set with it."""
 
     run_id: str
     variation_id: int | None
-    type: str | None
-    """``None`` sets columns without an entry."""
-    line: str
+    record: Record | None
+    """``None`` sets columns alone."""
     values: dict[str, object]
     final: bool
     """It ends a variation or a run, and is repeated until it is in."""
@@ -46,26 +46,26 @@ class Lane:
         self.again_at = 0.0
         """When to try next, by the monotonic clock."""
         self._since = 0.0
-        self._characters = 0
+        self._bytes = 0
         self._refused: dict[int | None, StorageError] = {}
         self._room = asyncio.Event()
 
     async def wait_for_room(self) -> None:
         """Wait while more writes wait than may be held in memory."""
-        while len(self.writes) >= MAX_WRITES or self._characters >= MAX_CHARACTERS:
+        while len(self.writes) >= MAX_WRITES or self._bytes >= MAX_BYTES:
             self._room.clear()
             await self._room.wait()
 
     def add(self, write: Write) -> None:
         """Put a write behind the others."""
         self.writes.append(write)
-        self._characters += len(write.line)
+        self._bytes += _size(write)
 
     def committed(self, count: int) -> None:
         """Take away the first writes, which are on disk."""
         for _ in range(count):
             write = self.writes.popleft()
-            self._characters -= len(write.line)
+            self._bytes -= _size(write)
             if not write.done.done():
                 write.done.set_result(None)
         self.error = None
@@ -96,7 +96,7 @@ class Lane:
             if self.why_not(write.variation_id) is None:
                 kept.append(write)
                 continue
-            self._characters -= len(write.line)
+            self._bytes -= _size(write)
             if not write.done.done():
                 write.done.set_exception(error)
                 # Most callers do not wait; asyncio must not complain that nobody looked.
@@ -116,3 +116,7 @@ class Lane:
             self._refused.clear()
         else:
             self._refused.pop(variation_id, None)
+
+
+def _size(write: Write) -> int:
+    return write.record.size if write.record else 0

@@ -4,8 +4,9 @@ import hashlib
 import logging
 import secrets
 import time
+from collections.abc import AsyncIterator
 
-from aideator.protocol import Limits, PatchEvent, Status, Styles, provider_problem
+from aideator.protocol import Limits, Status, Styles, provider_problem
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.driver import Driver
 from aideator_gateway.runs.ends import cancelled, interrupted
@@ -189,8 +190,8 @@ class Runs:
         """Return a variation, or raise the ``Problem`` that there is none."""
         return find_variation(await self.get(run_id), variation_id)
 
-    async def patch(self, run_id: str, variation_id: int) -> bytes:
-        """Return a variation's patch as bytes of a unified diff.
+    async def patch(self, run_id: str, variation_id: int) -> AsyncIterator[bytes]:
+        """Return a variation's patch, a unified diff, in pieces.
 
         Raises
         ------
@@ -210,10 +211,18 @@ class Runs:
                 f"The patch of variation {variation_id} has {variation.patch.bytes} bytes, "
                 "which is more than is kept.",
             )
-        entry = await self._store.entry(run_id, variation_id, types=("patch",))
-        if entry is None:
-            raise _no_run(run_id)  # deleted meanwhile
-        return PatchEvent.model_validate_json(entry.line).content()
+        return self._store.patch(run_id, variation_id)
+
+    async def transcript(self, run_id: str, variation_id: int) -> AsyncIterator[bytes]:
+        """Return all that a variation's agent has said until now, as lines of JSON, in pieces.
+
+        Raises
+        ------
+        Problem
+            If there is no such variation.
+        """
+        await self.variation(run_id, variation_id)
+        return self._store.transcript(run_id, variation_id)
 
     async def select(self, run_id: str, variation_id: int | None, reason: str | None) -> None:
         """Record the winner; a later choice replaces it, and both are kept.

@@ -1,21 +1,21 @@
 """The event log: committed first, then published.
 
 One task writes (``writer``), in groups: so many small events cost few commits, none waits
-for a timer, and what a client has been sent is on disk.
+for a timer, and what a client has been sent is on disk. Clients are sent the bytes that were
+committed: from memory (``tail``) if they are up to date, else from the database, in pages.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Iterator
 
 from aideator_gateway.runs.lane import Write
 from aideator_gateway.runs.metrics import Metrics
+from aideator_gateway.runs.packing import Packed
 from aideator_gateway.runs.store import Store
-from aideator_gateway.runs.stored import Entry
+from aideator_gateway.runs.stored import Record, Segment
+from aideator_gateway.runs.tail import Tail
 from aideator_gateway.runs.writer import GroupWriter
-
-PAGE = 500
-"""Entries read from the database at a time."""
 
 POLL_SECONDS = 0.25
 """How often to look for what another gateway has written."""
@@ -50,10 +50,10 @@ class EventLog:
         self._store = store
         self._owner = owner
         self._bells: dict[str, set[asyncio.Event]] = {}
-        self._writer = GroupWriter(store, metrics, self._ring, give_up_seconds)
+        self._writer = GroupWriter(store, metrics, self._publish, give_up_seconds)
+        self._tails: dict[str, Tail] = {}
+        self._cuts: set[Callable[[], object]] = set()
         self._closing = False
-        self.cut = asyncio.Event()
-        """Set when readers are not waited for any more."""
 
     def start(self) -> None:
         """Start the writer."""
@@ -68,7 +68,17 @@ class EventLog:
     def cut_off(self) -> None:
         """Wait for readers no longer, not even for those who are behind."""
         self.let_go()
-        self.cut.set()
+        for cut in tuple(self._cuts):
+            cut()
+
+    @contextlib.contextmanager
+    def cutting(self, cut: Callable[[], object]) -> Iterator[None]:
+        """Have a reader called when it is waited for no longer."""
+        self._cuts.add(cut)
+        try:
+            yield
+        finally:
+            self._cuts.discard(cut)
 
     async def aclose(self) -> None:
         """Write what is left, if that works soon, and stop."""
@@ -84,20 +94,19 @@ class EventLog:
         self,
         run_id: str,
         variation_id: int | None,
-        type_: str | None,
-        line: str,
+        record: Record | None,
         values: dict[str, object] | None = None,
         *,
         final: bool = False,
     ) -> asyncio.Future[None]:
-        """Add an entry, and set columns of its variation (or run) with it.
+        """Add to a run's log, and set columns of its variation (or run) with it.
 
         It is queued; while too much of the run is, the caller waits.
 
         Parameters
         ----------
-        type_
-            Type of the event; ``None`` sets columns without an entry.
+        record
+            What is added; ``None`` sets columns alone.
         final
             It ends the variation or the run, and is repeated until it is in.
 
@@ -109,69 +118,102 @@ class EventLog:
         Raises
         ------
         StorageError
-            Whatever kept an earlier entry of the variation, or the run, from being committed.
+            Whatever kept something earlier of the variation, or the run, from being committed.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        await self._writer.put(Write(run_id, variation_id, type_, line, values or {}, final, done))
+        await self._writer.put(Write(run_id, variation_id, record, values or {}, final, done))
         return done
 
     def resume(self, run_id: str, variation_id: int | None = None) -> bool:
-        """Take entries of a run, or a variation, again after some were given up.
+        """Take what is said of a run, or a variation, again after some of it was given up.
 
         Returns
         -------
-        ``False`` if only a variation was asked for, and the whole run's are refused.
+        ``False`` if only a variation was asked for, and the whole run's is refused.
         """
         return self._writer.resume(run_id, variation_id)
 
     def forget(self, run_id: str) -> None:
         """Drop what is remembered of a run that has ended."""
         self._writer.forget(run_id)
+        self._tails.pop(run_id, None)
 
     def deleted(self, run_id: str) -> None:
         """Tell readers of a run that was deleted."""
         self._ring(run_id)
 
+    def _publish(self, packed: Packed) -> None:
+        if packed.segments:
+            self._tails.setdefault(packed.run_id, Tail()).add(packed.segments)
+            self._ring(packed.run_id)
+
     def _ring(self, run_id: str) -> None:
         for bell in self._bells.get(run_id, ()):
             bell.set()
 
-    async def follow(self, run_id: str, after: int) -> AsyncGenerator[list[Entry], None]:
-        """Give the entries behind position ``after``, then new ones as they are committed.
+    async def follow(
+        self, run_id: str, after: int, *, idle_seconds: float | None = None
+    ) -> AsyncGenerator[Segment | None, None]:
+        """Give what comes behind position ``after``, then what is new as it is committed.
 
-        Ends with the run's ``end`` entry, which also those get who start behind it, or when
-        the run is deleted or the gateway stops. Every reader reads from the database at its
-        own pace, so a slow one holds up nobody and misses nothing.
+        Ends with the log's end, which also those get who start behind it, or when the run is
+        deleted or the gateway stops. Every reader reads at its own pace, so a slow one holds
+        up nobody and misses nothing.
+
+        Parameters
+        ----------
+        idle_seconds
+            How long nothing may come before a ``None`` does.
         """
         # Nobody rings here for what another process writes.
         own = await self._store.owner(run_id) == self._owner
         bell = asyncio.Event()
         self._bells.setdefault(run_id, set()).add(bell)
+        idle = 0.0
         try:
             while True:
                 bell.clear()
                 closing = self._closing
-                entries = await self._store.entries(run_id, after, PAGE)
-                if not entries:
-                    last = await self._store.entry(run_id)
-                    if last is None and not await self._store.exists(run_id):
+                segment = await self._behind(run_id, after)
+                if segment is not None:
+                    yield segment
+                    after = max(after, segment.last)
+                    idle = 0.0
+                    if segment.ends:
                         return
-                    if last is not None and last.position > after:
-                        continue
-                    if last is not None and last.type == "end":
-                        entries = [last]
-                if entries:
-                    yield entries
-                    after = max(after, entries[-1].position)
-                    if entries[-1].type == "end":
-                        return
-                elif closing:
+                elif closing or not await self._goes_on(run_id):
                     return
                 else:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(None if own else POLL_SECONDS):
+                    pause = idle_seconds if own else POLL_SECONDS
+                    try:
+                        async with asyncio.timeout(pause):
                             await bell.wait()
+                    except TimeoutError:
+                        idle += pause or 0.0
+                        if idle_seconds is not None and idle >= idle_seconds:
+                            yield None
+                            idle = 0.0
         finally:
             self._bells[run_id].discard(bell)
             if not self._bells[run_id]:
                 del self._bells[run_id]
+
+    async def _behind(self, run_id: str, after: int) -> Segment | None:
+        """Return what comes behind a position; of a log that has ended at least its end."""
+        tail = self._tails.get(run_id)
+        if tail is not None:
+            if segment := tail.segment(after):
+                return segment
+            if after >= tail.last and not tail.ends:
+                return None
+        if segment := await self._store.segment(run_id, after):
+            return segment
+        last = await self._store.last_segment(run_id)
+        if last is None:
+            return None
+        if last.last > after:
+            return await self._store.segment(run_id, after)
+        return last if last.ends else None
+
+    async def _goes_on(self, run_id: str) -> bool:
+        return run_id in self._tails or await self._store.exists(run_id)

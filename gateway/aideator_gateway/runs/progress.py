@@ -3,10 +3,8 @@
 import time
 from dataclasses import dataclass, field
 
-from aideator.protocol import AnyEvent, EndEvent, Status, Usage, UsageEvent, parse_line
+from aideator.protocol import AnyEvent, EndEvent, PatchEvent, Status, Usage, UsageEvent, parse_line
 from aideator_gateway.runs.store import Store
-
-_ENDS = ("completed", "failed", "cancelled", "interrupted")
 
 
 @dataclass
@@ -26,6 +24,8 @@ class Progress:
     end: EndEvent | None = None
     status: Status | None = None
     """How it ended, if it has."""
+    patched: bool = False
+    """Whether its patch has come."""
     kept: int = 0
     """Bytes of its lines that were kept since this gateway follows it."""
 
@@ -46,17 +46,29 @@ class Progress:
         self.last = event.time
         if isinstance(event, UsageEvent):
             self.turns, self.usage = event.turn, event.total
+        if isinstance(event, PatchEvent):
+            self.patched = True
         if isinstance(event, EndEvent):
             self.end, self.status = event, event.status
 
 
 async def stored_progress(store: Store, run_id: str, variation_id: int) -> Progress:
-    """Return what the stored log says of a variation."""
+    """Return what the stored transcript says of a variation."""
     progress = Progress()
-    for types, oldest in (((), True), (("usage",), False), ((), False), (_ENDS, False)):
-        entry = await store.entry(run_id, variation_id, types=types, oldest=oldest)
-        event = entry and parse_line(entry.line)
-        if event:
+    async for line in store.lines(run_id, variation_id):
+        if event := parse_line(line):
             progress.take(event)
+            break
+    # The last one, behind the last that says what was used.
+    newest: list[AnyEvent] = []
+    async for line in store.lines(run_id, variation_id, newest_first=True):
+        if event := parse_line(line):
+            if not newest or isinstance(event, UsageEvent):
+                newest.insert(0, event)
+            if isinstance(event, UsageEvent):
+                break
+    for event in newest:
+        progress.take(event)
     progress.since = None
+    progress.patched = await store.has_patch(run_id, variation_id)
     return progress

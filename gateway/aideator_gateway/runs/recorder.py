@@ -1,9 +1,9 @@
 """What a backend delivers, written down; and how each variation, and the run, ended."""
 
 import asyncio
-import json
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from aideator.protocol import (
     AnyEvent,
@@ -19,12 +19,15 @@ from aideator.protocol import (
 )
 from aideator_gateway.runs.backend import BackendError
 from aideator_gateway.runs.ends import Outcome, as_stored, failed, unchecked
+from aideator_gateway.runs.frames import check_frame, end_frame, read_end
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.model import CheckResult, Run, Variation
 from aideator_gateway.runs.progress import Progress, stored_progress
+from aideator_gateway.runs.records import as_line, as_record
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
+from aideator_gateway.runs.stored import Record
 
 MAX_TRANSCRIPT_BYTES = 64 * 1024 * 1024
 """What is kept of one variation's lines, beside its patch and its end."""
@@ -76,11 +79,11 @@ class Recorder:
 
     async def _checked(self, number: int, result: CheckResult, *, final: bool = False) -> None:
         found = result.model_dump(mode="json")
-        line = json.dumps({**found, "time": time.time()})
-        await self._append(number, "check", line, {"check": found}, final=final)
+        record = Record(check_frame(number, found, time.time()))
+        await self._append(number, record, {"check": found}, final=final)
         self._unchecked.discard(number)
 
-    async def event(self, event: AnyEvent) -> None:
+    async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
         """Take one event of a variation; what was seen already is dropped."""
         progress = self._variations.get(event.variation)
         if progress is None or event.run != self._run_id:
@@ -88,8 +91,10 @@ class Recorder:
         # A stream may be doubled or late without harm: what was seen is dropped here.
         if progress.status is not None or event.seq <= progress.seq:
             return
+        if isinstance(event, PatchEvent) and progress.patched:
+            return
         try:
-            await self._take(event, progress)
+            await self._take(event, progress, line or as_line(event))
         except StorageError as error:
             if not self._log.resume(self._run_id, event.variation):
                 raise
@@ -99,20 +104,20 @@ class Recorder:
             )
             await self._settle_one(event.variation, failed(error.code, error.message))
 
-    async def _take(self, event: AnyEvent, progress: Progress) -> None:
-        line = event.model_dump_json()
+    async def _take(self, event: AnyEvent, progress: Progress, line: bytes) -> None:
         stored: AnyEvent = event
         if not isinstance(event, PatchEvent | EndEvent):
             before = progress.kept
-            progress.kept += len(line.encode())
+            progress.kept += len(line)
             if before > MAX_TRANSCRIPT_BYTES:
                 progress.take(event)
                 return
             if progress.kept > MAX_TRANSCRIPT_BYTES:
                 stored = _truncated(event)
-                line = stored.model_dump_json()
+                line = as_line(stored)
+        record = as_record(stored, line)
         ends = isinstance(event, EndEvent)
-        done = await self._append(event.variation, stored.type, line, _columns(event), final=ends)
+        done = await self._append(event.variation, record, _columns(event), final=ends)
         progress.take(event)
         if isinstance(event, EndEvent):
             await self._committed(done)
@@ -166,15 +171,17 @@ class Recorder:
         run = await self._store.run(self._run_id)
         if run is None:
             return False
-        last = await self._store.entry(self._run_id)
-        self._closed = last is not None and last.type == "end"
+        last = await self._store.last_segment(self._run_id)
+        self._closed = last is not None and last.ends
         self._unchecked = {v.variation_id for v in run.variations if v.check is None}
         for variation in run.variations:
             await self._look_at(variation)
-        if last is not None and self._closed and not run.status.ended:
-            said = json.loads(last.line)
-            known = {name: said[name] for name in ("status", "code", "message") if name in said}
-            await self._mend(None, {**known, "ended_at": _now()})
+        if last is not None and last.ends and not run.status.ended:
+            said = read_end(last.frames)
+            values: dict[str, object] = {
+                name: said[name] for name in ("status", "code", "message") if name in said
+            }
+            await self._mend(None, values | {"ended_at": _now()})
         elif run.status.ended and not self._closed:
             await self._end(run)
         self._stale = False
@@ -214,17 +221,19 @@ class Recorder:
             await self._mend(number, _columns(event))
             progress.take(event)
         else:
-            await self._take(event, progress)
+            await self._take(event, progress, as_line(event))
 
     async def _end(self, stored: Run | None = None) -> None:
         """Write how the run as a whole went."""
         status = stored.status if stored else self._status()
-        body: dict[str, object] = {"status": status}
+        said: dict[str, Any] = {"status": status}
         failure = stored or self.failure
         if status is Status.FAILED and failure is not None and failure.code is not None:
-            body |= {"code": failure.code, "message": failure.message}
-        values = body | ({} if stored and stored.ended_at else {"ended_at": _now()})
-        done = await self._append(None, "end", json.dumps(body), values, final=True)
+            said |= {"code": failure.code, "message": failure.message}
+        values: dict[str, object] = said | (
+            {} if stored and stored.ended_at else {"ended_at": _now()}
+        )
+        done = await self._append(None, Record(end_frame(**said), ends=True), values, final=True)
         self._closed = True
         await self._committed(done)
         self._metrics.runs_ended.labels(status).inc()
@@ -237,24 +246,21 @@ class Recorder:
         return Status.FAILED
 
     async def _set(self, variation_id: int | None, values: dict[str, object]) -> None:
-        await self._append(variation_id, None, "", values)
+        await self._append(variation_id, None, values)
 
     async def _mend(self, variation_id: int | None, values: dict[str, object]) -> None:
-        await self._committed(await self._append(variation_id, None, "", values, final=True))
+        await self._committed(await self._append(variation_id, None, values, final=True))
 
     async def _append(
         self,
         variation_id: int | None,
-        type_: str | None,
-        line: str,
+        record: Record | None,
         values: dict[str, object],
         *,
         final: bool = False,
     ) -> asyncio.Future[None]:
         try:
-            return await self._log.append(
-                self._run_id, variation_id, type_, line, values, final=final
-            )
+            return await self._log.append(self._run_id, variation_id, record, values, final=final)
         except StorageError as error:
             raise self._given_up(error) from None
 

@@ -3,6 +3,7 @@
 Whatever is not ours, or not ours to read, is refused with one line and stays as it is.
 """
 
+import logging
 import os
 import sqlite3
 import time
@@ -15,13 +16,24 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import SQLModel
 
 from aideator_gateway.runs import tables
+from aideator_gateway.runs.old_log import pack_old_log
 from aideator_gateway.runs.problems import StartError
 
-SCHEMA = 4
+logger = logging.getLogger(__name__)
+
+SCHEMA = 5
 """Format of the database; a change of the tables that older files lack counts it up."""
+
+_PACKED_SCHEMA = 5
+"""Format since which logs are kept as clients are sent them."""
 
 APPLICATION_ID = 0x41494465
 """What SQLite keeps in the file's header to tell whose it is: AIDe."""
+
+_PACKED_logger = logging.getLogger(__name__)
+
+SCHEMA = 5
+"""Format since which logs are kept as clients are sent them."""
 
 _UNMARKED_SCHEMA = 2
 _UNMARKED_TABLES = {"run", "variation", "event", "selection"}
@@ -33,8 +45,10 @@ MIGRATIONS = {
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
     3: (),
+    4: (),
 }
-"""What leads from a format to the next; tables that are missing are made after it."""
+"""What leads from a format to the next; tables that are missing are made after it, and logs of
+formats before 5, an event a row, are then packed (``old_log``)."""
 
 _ELSE = "name another directory with --data-dir"
 
@@ -140,6 +154,9 @@ def _update(path: Path, patience: float) -> None:
                 connection.execute(statement)
         for statement in _tables():
             connection.execute(statement)
+        if version and version < _PACKED_SCHEMA:
+            logger.warning("the database %s is brought up to date: this may take minutes", path)
+            pack_old_log(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA}")
         connection.execute("COMMIT")
 

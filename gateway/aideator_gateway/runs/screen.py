@@ -50,11 +50,12 @@ class Screen:
         """Hand on which commit all variations start from."""
         await self._sink.prepared(commit=commit, isolation=isolation)
 
-    async def event(self, event: AnyEvent) -> None:
+    async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
         """Hand on an event; in place of one that would carry a key's patch come two.
 
         So what follows it moves up by one: ``seq`` stays without gaps.
         """
+        given = event
         if isinstance(event, PatchEvent):
             if await asyncio.to_thread(self._is_in, event):
                 self._withheld.add(event.variation)
@@ -66,7 +67,7 @@ class Screen:
             if isinstance(event, CompletedEvent):
                 event = _failed(event)
             event = event.model_copy(update={"seq": event.seq + 1})
-        await self._sink.event(event)
+        await self._sink.event(event, line if event is given and self._is_plain(line) else None)
 
     async def checked(self, variation_id: int, result: CheckResult) -> None:
         """Hand on what a check found."""
@@ -76,6 +77,16 @@ class Screen:
         """Hand on why a variation ended."""
         message = self._secrets.hidden_in(error.message)
         await self._sink.failed(variation_id, BackendError(error.code, message))
+
+    def _is_plain(self, line: bytes | None) -> bool:
+        """Whether a line says no more than was read from it.
+
+        What was read has no secret any more. But a name that is given twice is read once, and
+        with a backslash the other one could spell a secret.
+        """
+        if line is None or not self._secrets:
+            return True
+        return b"\\" not in line and not self._secrets.are_in(line)
 
     def _is_in(self, patch: PatchEvent) -> bool:
         if not self._secrets:

@@ -9,25 +9,29 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, tuple_, update
+from sqlalchemy import ColumnElement, delete, false, func, insert, or_, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import SQLModel, col, select
 
 from aideator.protocol import Limits, Status
-from aideator_gateway.runs.entries import Entries
 from aideator_gateway.runs.model import NewRun, Run
+from aideator_gateway.runs.packing import Packed
 from aideator_gateway.runs.reading import to_run
+from aideator_gateway.runs.saved_log import SavedLog
 from aideator_gateway.runs.schema import SCHEMA, open_database
 from aideator_gateway.runs.search import matching
-from aideator_gateway.runs.stored import Change, Entry, KnownKey, ListPosition, Spending
+from aideator_gateway.runs.stored import Change, KnownKey, ListPosition, Spending
 from aideator_gateway.runs.tables import (
     DaySpendingRow,
     DeletedRunRow,
-    EventRow,
+    PatchRow,
     RunRow,
+    SegmentRow,
     SelectionRow,
+    TranscriptRow,
     VariationRow,
 )
 
@@ -45,7 +49,7 @@ class KeyTakenError(Exception):
     """A run was started under this Idempotency-Key before."""
 
 
-class Store(Entries):
+class Store(SavedLog):
     """The database; its methods raise ``StorageError`` where it cannot be read or written.
 
     Parameters
@@ -128,11 +132,17 @@ class Store(Entries):
             session.add_all(variations)
         return to_run(run, variations, [])
 
-    async def append(self, entries: Sequence[Entry], changes: Iterable[Change]) -> None:
-        """Write log entries and what follows from them in one transaction."""
+    async def append(self, packed: Sequence[Packed], changes: Iterable[Change]) -> None:
+        """Write what runs' logs take, and what follows from it, in one transaction."""
+        rows: dict[type[SQLModel], list[dict[str, Any]]] = {
+            SegmentRow: _rows((one.run_id, one.segments) for one in packed),
+            TranscriptRow: _rows((one.run_id, one.stretches) for one in packed),
+            PatchRow: _rows((one.run_id, one.pieces) for one in packed),
+        }
         async with self.transaction(APPEND_SECONDS) as session:
-            if entries:
-                await session.execute(insert(EventRow), [vars(entry) for entry in entries])
+            for table, new in rows.items():
+                if new:
+                    await session.execute(insert(table), new)
             for change in changes:
                 if change.variation_id is None:
                     statement = update(RunRow).where(col(RunRow.run_id) == change.run_id)
@@ -334,6 +344,10 @@ class Store(Entries):
         return [to_run(row, of_variations[row.run_id], of_selections[row.run_id]) for row in rows]
 
 
+def _rows(parts: Iterable[tuple[str, Sequence[Any]]]) -> list[dict[str, Any]]:
+    return [{"run_id": run_id, **vars(part)} for run_id, of_run in parts for part in of_run]
+
+
 async def _cost_of_runs(session: AsyncSession, day: date) -> float:
     begin = datetime.combine(day, time(), UTC)
     usages = await session.scalars(
@@ -352,15 +366,15 @@ async def _cost_of_runs(session: AsyncSession, day: date) -> float:
 def _is_unfinished() -> ColumnElement[bool]:
     open_ = (Status.PENDING, Status.RUNNING)
     going = select(VariationRow.run_id).where(col(VariationRow.status).in_(open_))
-    last_type = (
-        select(EventRow.type)
-        .where(col(EventRow.run_id) == col(RunRow.run_id))
-        .order_by(col(EventRow.position).desc())
+    ended = (
+        select(SegmentRow.ends)
+        .where(col(SegmentRow.run_id) == col(RunRow.run_id))
+        .order_by(col(SegmentRow.last).desc())
         .limit(1)
         .scalar_subquery()
     )
     return or_(
         col(RunRow.status).in_(open_),
         col(RunRow.run_id).in_(going),
-        func.coalesce(last_type, "") != "end",
+        func.coalesce(ended, false()).is_(False),
     )

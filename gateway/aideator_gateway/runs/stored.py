@@ -6,16 +6,45 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry of a run's log."""
+class Record:
+    """One thing that a run's log takes.
 
-    run_id: str
-    position: int
-    """Counts from 1 within the run."""
-    variation_id: int | None
-    type: str
-    line: str
-    """The event as JSON, as the protocol writes it: its sandbox's line, read and written anew."""
+    Attributes
+    ----------
+    frame
+        What clients of the stream see of it, without an id; it gets the next place in the log.
+    line
+        The agent's own line, for the transcript of its variation; empty if it said nothing.
+    patch
+        The bytes of a diff, kept beside log and transcript; the line leaves them out.
+    patch_at
+        Where in the line they belong, in base64.
+    ends
+        It is the log's end.
+    """
+
+    frame: bytes
+    line: bytes = b""
+    patch: bytes | None = None
+    patch_at: int | None = None
+    ends: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        return len(self.frame) + len(self.line) + len(self.patch or b"")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of a run's log, as clients are sent it."""
+
+    first: int
+    last: int
+    """Places of its first and last frame; they count from 1 within the run."""
+    ends: bool
+    """It is the log's last frame, and that alone."""
+    frames: bytes
 
 
 @dataclass(frozen=True)

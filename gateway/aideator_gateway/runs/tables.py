@@ -99,16 +99,42 @@ class VariationRow(SQLModel, table=True):
     check: dict[str, Any] | None = Field(default=None, sa_column=Column(Json(none_as_null=True)))
 
 
-class EventRow(SQLModel, table=True):
-    """One entry of a run's log; ``position`` is the id that stream clients see."""
+class SegmentRow(SQLModel, table=True):
+    """A stretch of a run's log, as stream clients are sent it."""
 
-    __tablename__: ClassVar[Any] = "event"
+    __tablename__: ClassVar[Any] = "segment"
 
     run_id: str = Field(primary_key=True, foreign_key="run.run_id", ondelete="CASCADE")
-    position: int = Field(primary_key=True)
-    variation_id: int | None = None
-    type: str
-    line: str
+    last: int = Field(primary_key=True)
+    first: int
+    ends: bool
+    # Last, so that the columns before it are read without it.
+    frames: bytes
+
+
+class TranscriptRow(SQLModel, table=True):
+    """A stretch of what one variation's agent said: whole lines of JSON."""
+
+    __tablename__: ClassVar[Any] = "transcript"
+
+    run_id: str = Field(primary_key=True, foreign_key="run.run_id", ondelete="CASCADE")
+    variation_id: int = Field(primary_key=True)
+    # Place in the log, or behind it, of the last frame that was made of its lines.
+    number: int = Field(primary_key=True)
+    # Where in the lines the patch belongs, in base64; NULL where there is none in them.
+    patch_at: int | None = None
+    lines: bytes
+
+
+class PatchRow(SQLModel, table=True):
+    """A piece of a variation's patch, so many bytes of a diff."""
+
+    __tablename__: ClassVar[Any] = "patch"
+
+    run_id: str = Field(primary_key=True, foreign_key="run.run_id", ondelete="CASCADE")
+    variation_id: int = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    piece: bytes
 
 
 class SelectionRow(SQLModel, table=True):

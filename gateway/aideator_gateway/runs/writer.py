@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from aideator_gateway.runs.lane import Lane, Write
 from aideator_gateway.runs.metrics import Metrics
+from aideator_gateway.runs.packing import Packed, pack
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
-from aideator_gateway.runs.stored import Change, Entry
+from aideator_gateway.runs.stored import Change
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class GroupWriter:
     metrics
         Counts commits that failed, and writes that wait.
     committed
-        Called with the id of each run whose log has grown.
+        Called with what each run's log has grown by.
     give_up_seconds
         How long writes that end nothing are repeated before their run is told to fail.
     """
@@ -45,7 +46,7 @@ class GroupWriter:
         self,
         store: Store,
         metrics: Metrics,
-        committed: Callable[[str], None],
+        committed: Callable[[Packed], None],
         give_up_seconds: float,
     ) -> None:
         self._give_up_seconds = give_up_seconds
@@ -151,34 +152,21 @@ class GroupWriter:
                 return
             for part in parts:
                 await self._commit([part])
-        else:
-            for lane, writes in parts:
-                lane.committed(len(writes))
-                self._committed(lane.run_id)
 
     async def _write(self, parts: Sequence[tuple[Lane, Sequence[Write]]]) -> None:
-        entries: list[Entry] = []
-        positions: dict[Lane, int] = {}
+        """Commit these writes, and say so to whoever brought them or reads them."""
+        packed: list[Packed] = []
         for lane, writes in parts:
-            position = lane.position
-            if position is None:
-                position = await self._store.last_position(lane.run_id)
-            for write in writes:
-                if write.type is not None:
-                    position += 1
-                    entries.append(
-                        Entry(lane.run_id, position, write.variation_id, write.type, write.line)
-                    )
-            positions[lane] = position
-        changes = [
-            Change(write.run_id, write.variation_id, write.values)
-            for _, writes in parts
-            for write in writes
-            if write.values
-        ]
-        await self._store.append(entries, changes)
-        for lane, position in positions.items():
-            lane.position = position
+            if lane.position is None:
+                lane.position = await self._store.last_position(lane.run_id)
+            records = [(write.variation_id, write.record) for write in writes if write.record]
+            packed.append(pack(lane.run_id, lane.position, records))
+        await self._store.append(packed, _changes(write for _, writes in parts for write in writes))
+        for (lane, writes), one in zip(parts, packed, strict=True):
+            if one.segments:
+                lane.position = one.segments[-1].last
+            lane.committed(len(writes))
+            self._committed(one)
 
     async def _failed(self, lane: Lane, error: StorageError) -> None:
         if lane.error is None:
@@ -215,6 +203,12 @@ class GroupWriter:
                     return
                 logger.error("a write of %s is given up: %s", lane.run_id, known)  # noqa: TRY400 - the cause is in it
                 lane.refuse(write.variation_id, known)
-            else:
-                lane.committed(1)
-                self._committed(lane.run_id)
+
+
+def _changes(writes: Iterable[Write]) -> list[Change]:
+    """Return what is to be set: of each row once, and the last that was said."""
+    values: dict[tuple[str, int | None], dict[str, object]] = {}
+    for write in writes:
+        if write.values:
+            values.setdefault((write.run_id, write.variation_id), {}).update(write.values)
+    return [Change(*row, new) for row, new in values.items()]

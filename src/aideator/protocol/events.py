@@ -24,6 +24,9 @@ MAX_PATCH_BYTES = 16 * 1024 * 1024
 """Longest patch that is carried, in bytes, before base64; a longer one is only counted."""
 
 
+_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
+
 class Usage(BaseModel):
     """Tokens as the model's server counted them, and what they cost."""
 
@@ -153,7 +156,7 @@ class PatchEvent(Event):
     """The whole result as a diff against the base commit, once, before the end."""
 
     type: Literal["patch"]
-    diff: str = ""
+    diff: Annotated[str, Field(pattern=_BASE64)] = ""
     """Base64 of a diff that ``git apply`` takes; empty if nothing changed, or if it is
     ``truncated`` or ``withheld``."""
     bytes: int = 0

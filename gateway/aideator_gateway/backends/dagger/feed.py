@@ -9,6 +9,9 @@ from aideator.protocol import AnyEvent, EndEvent, parse_line
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Most bytes of a run's events that wait to be taken or for a gap before them to close."""
 
+Said = tuple[AnyEvent, bytes]
+"""An event, and the line that it was read from."""
+
 
 class Feed:
     """Puts each variation's events in order of ``seq`` and gives them to one reader.
@@ -41,10 +44,10 @@ class Feed:
         self._attempt = attempt
         self._max_bytes = max_bytes
         self._next = dict.fromkeys(variation_ids, 1)
-        self._early: dict[int, dict[int, tuple[AnyEvent, int]]] = {n: {} for n in self._next}
+        self._early: dict[int, dict[int, Said]] = {n: {} for n in self._next}
         self._running = set(self._next)
         self._all_ended = asyncio.Event()
-        self._ready: asyncio.Queue[tuple[AnyEvent, int] | None] = asyncio.Queue()
+        self._ready: asyncio.Queue[Said | None] = asyncio.Queue()
         self._bytes = 0
 
     @property
@@ -60,10 +63,10 @@ class Feed:
         except TimeoutError:
             pass
 
-    def add(self, event: AnyEvent, size: int) -> None:
-        """Take an event of ``size`` bytes as it comes in; never waits."""
-        if self._bytes + size <= self._max_bytes:
-            self._add(event, size)
+    def add(self, event: AnyEvent, line: bytes) -> None:
+        """Take an event, and its line, as it comes in; never waits."""
+        if self._bytes + len(line) <= self._max_bytes:
+            self._add(event, line)
 
     async def fill(self, variation_id: int, transcript: Path) -> None:
         """Take what is missing of a variation from its transcript; a missing file is empty."""
@@ -76,7 +79,7 @@ class Feed:
             while line := await asyncio.to_thread(file.readline):
                 event = parse_line(line)
                 if event is not None and event.variation == variation_id:
-                    self._add(event, len(line))
+                    self._add(event, line.rstrip(b"\r\n"))
 
     def skip_gaps(self) -> None:
         """Give up on what is missing and let go what waits behind it, in order."""
@@ -89,14 +92,13 @@ class Feed:
         """End the reader's loop once it has read what is there."""
         self._ready.put_nowait(None)
 
-    async def __aiter__(self) -> AsyncIterator[AnyEvent]:
-        """Give events as they come, until ``close``."""
-        while (item := await self._ready.get()) is not None:
-            event, size = item
-            self._bytes -= size
-            yield event
+    async def __aiter__(self) -> AsyncIterator[Said]:
+        """Give events, each with its line, as they come, until ``close``."""
+        while (said := await self._ready.get()) is not None:
+            self._bytes -= len(said[1])
+            yield said
 
-    def _add(self, event: AnyEvent, size: int) -> None:
+    def _add(self, event: AnyEvent, line: bytes) -> None:
         number = event.variation
         if event.run != self._run_id or event.attempt != self._attempt:
             return
@@ -104,21 +106,21 @@ class Feed:
             return
         if event.seq in self._early[number]:
             return
-        self._early[number][event.seq] = (event, size)
-        self._bytes += size
+        self._early[number][event.seq] = (event, line)
+        self._bytes += len(line)
         self._release(number)
 
     def _release(self, number: int) -> None:
         early = self._early[number]
-        while item := early.pop(self._next[number], None):
+        while said := early.pop(self._next[number], None):
             self._next[number] += 1
-            self._ready.put_nowait(item)
-            if isinstance(item[0], EndEvent):
+            self._ready.put_nowait(said)
+            if isinstance(said[0], EndEvent):
                 self._ended(number)
 
     def _ended(self, number: int) -> None:
         self._running.discard(number)
-        self._bytes -= sum(size for _, size in self._early[number].values())
+        self._bytes -= sum(len(line) for _, line in self._early[number].values())
         self._early[number].clear()
         if not self._running:
             self._all_ended.set()

@@ -80,10 +80,10 @@ class DaggerRun:
         work = asyncio.create_task(self._carry_out(feed, stop))
         work.add_done_callback(lambda _: feed.close())
         try:
-            async for event in feed:
+            async for event, line in feed:
                 if isinstance(event, EndEvent):
                     self._broker.revoke(self._spec.run_id, event.variation)
-                await self._sink.event(event)
+                await self._sink.event(event, line)
         finally:
             work.cancel()
             await asyncio.wait([work])

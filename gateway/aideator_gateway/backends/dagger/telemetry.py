@@ -151,7 +151,7 @@ class LogReceiver:
         event = parse_line(line) if b'"aideator"' in line else None
         feed = self._feeds.get(event.run) if event is not None else None
         if event is not None and feed is not None:
-            feed.add(event, len(line))
+            feed.add(event, line.rstrip(b"\r"))
 
 
 class _Refusal(Exception):  # noqa: N818 - an answer to one request, not an error of ours

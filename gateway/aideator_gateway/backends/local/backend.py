@@ -219,7 +219,7 @@ class LocalBackend:
                 async for line in process.stdout:
                     event = parse_line(line)
                     if event is not None and event.variation == number:
-                        await sink.event(event)
+                        await sink.event(event, line.rstrip(b"\r\n"))
                         ended = ended or isinstance(event, EndEvent)
                 code = await process.wait()
         except TimeoutError:

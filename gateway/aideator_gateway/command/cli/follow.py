@@ -21,7 +21,7 @@ from aideator_gateway.command.terminal import patches
 from aideator_gateway.command.terminal.events import read
 from aideator_gateway.command.terminal.live import live_view
 from aideator_gateway.command.terminal.tables import model_line, title_line, variations_table
-from aideator_gateway.http.sse import Checked, Completion, Failure, Message
+from aideator_gateway.runs.frames import Checked, Completion, Failure, Message
 from aideator_gateway.runs.model import NewRun, Run, Variation
 
 PATCH_LINES = 200

@@ -17,7 +17,7 @@ from aideator_gateway.command.terminal.focus import Focus
 from aideator_gateway.command.terminal.keys import Keys
 from aideator_gateway.command.terminal.pane import Pane
 from aideator_gateway.command.terminal.view import View
-from aideator_gateway.http.sse import Message
+from aideator_gateway.runs.frames import Message
 from aideator_gateway.runs.model import Variation
 
 MIN_WIDTH = 40

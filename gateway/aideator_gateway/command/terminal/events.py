@@ -11,7 +11,7 @@ from aideator_gateway.command.terminal.text import (
     one_line,
     patch_size,
 )
-from aideator_gateway.http.sse import STREAM_EVENTS, Checked, Completion, Failure, Message
+from aideator_gateway.runs.frames import STREAM_EVENTS, Checked, Completion, Failure, Message
 from aideator_gateway.runs.model import CheckResult, CheckStatus
 
 BRIEF = 100

@@ -18,7 +18,7 @@ from aideator_gateway.command.terminal.events import (
     is_speech,
 )
 from aideator_gateway.command.terminal.text import SCRIPTED, colour, figures, name, printable
-from aideator_gateway.http.sse import Checked, Completion, Failure, Message
+from aideator_gateway.runs.frames import Checked, Completion, Failure, Message
 from aideator_gateway.runs.model import Variation
 
 KEPT = 200

@@ -1,7 +1,8 @@
-"""What clients of a stream see of a run's log: five events, as models.
+"""What clients of a stream see of a run's log: five events, as models and as bytes.
 
 ``message``, ``completion`` and ``error`` have the names and fields of the first API draft;
-everything beyond them is additive.
+everything beyond them is additive. A frame is made once, before it is stored, and kept as it
+is: every reader gets the same bytes, whenever it reads. Its id comes with its place in the log.
 """
 
 import json
@@ -147,31 +148,79 @@ STREAM_EVENTS: dict[str, type[BaseModel]] = {
 
 def describe(event: AnyEvent) -> tuple[str, BaseModel]:
     """Return the name and data under which clients see an event of a variation."""
+    name, data = _described(event)
+    return name, STREAM_EVENTS[name].model_validate(data)
+
+
+def frame(event: AnyEvent) -> bytes:
+    """Return what clients see of an event of a variation, without its id."""
+    return _frame(*_described(event))
+
+
+def check_frame(variation_id: int, found: dict[str, Any], now: float) -> bytes:
+    """Return what clients see of a check's result."""
+    return _frame("check", {**_present(found), "variation_id": variation_id, "time": now})
+
+
+def end_frame(status: Status, code: ErrorCode | None = None, message: str | None = None) -> bytes:
+    """Return what clients see of a run's end."""
+    return _frame("end", _present({"status": status, "code": code, "message": message}))
+
+
+def read_end(numbered: bytes) -> dict[str, Any]:
+    """Return the data of a run's end, from its numbered frame."""
+    data: dict[str, Any] = json.loads(numbered.partition(b"\ndata: ")[2])
+    return data
+
+
+def numbered(position: int, frame: bytes) -> bytes:
+    """Return a frame with its id: its place in the run's log, from 1."""
+    return b"id: %d\n%b" % (position, frame)
+
+
+def behind(frames: bytes, position: int) -> bytes:
+    """Return those of the numbered ``frames`` that come behind a position which is among them."""
+    # JSON has no newline of its own, so what looks like the start of a frame is one.
+    return frames[frames.index(b"\n\nid: %d\n" % (position + 1)) + 2 :]
+
+
+def _frame(name: str, data: dict[str, Any]) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def _present(data: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what there is not; inside of it, an unknown cost stays null."""
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _described(event: AnyEvent) -> tuple[str, dict[str, Any]]:
     if isinstance(event, EndEvent):
         ended = {
             "variation_id": event.variation,
             "status": event.status,
             "turns": event.turns,
             "seconds": event.seconds,
-            "usage": event.total,
+            "usage": event.total.model_dump(),
             "attempt": event.attempt,
             "time": event.time,
         }
         if isinstance(event, CompletedEvent):
-            return "completion", Completion(
-                **ended, stop_reason=event.stop_reason, summary=event.summary
-            )
-        return "error", Failure(
-            **ended, code=event.code, message=event.message, remedy=event.code.remedy
-        )
-    common: dict[str, Any] = {
-        "variation_id": event.variation,
-        "attempt": event.attempt,
-        "time": event.time,
-        "turn": getattr(event, "turn", None),
-        "try_": getattr(event, "try_", None),
-    }
-    return "message", Message(**common, **_body(event))
+            return "completion", {
+                **ended,
+                "stop_reason": event.stop_reason,
+                "summary": _short(event.summary),
+            }
+        return "error", {
+            **ended,
+            "code": event.code,
+            "message": _short(event.message),
+            "remedy": event.code.remedy,
+        }
+    data: dict[str, Any] = {"variation_id": event.variation, **_body(event)}
+    if not isinstance(event, StatusEvent | PatchEvent):
+        data |= {"turn": event.turn, "try": event.try_}
+    data |= {"attempt": event.attempt, "time": event.time}
+    return "message", data
 
 
 def _body(event: AnyEvent) -> dict[str, Any]:
@@ -181,34 +230,40 @@ def _body(event: AnyEvent) -> dict[str, Any]:
         case ThinkingEvent():
             return {"type": "thinking", **_cut(event.text)}
         case StatusEvent():
-            return {"type": "status", "state": event.state, **_cut(event.message)}
+            return {"type": "status", "state": _short(event.state), **_cut(event.message)}
         case ToolCallEvent():
-            body = {"type": "tool_call", "id": event.id, "name": event.name}
+            body = {"type": "tool_call", "id": _short(event.id), "name": _short(event.name)}
             if len(json.dumps(event.input)) <= MAX_CONTENT:
                 return {**body, "input": event.input}
             return {**body, "truncated": True}
         case ToolResultEvent():
-            body = {"type": "tool_result", "id": event.id, "name": event.name}
+            body = {"type": "tool_result", "id": _short(event.id), "name": _short(event.name)}
             return {**body, "is_error": event.is_error, **_cut(event.content)}
         case UsageEvent():
-            return {"type": "usage", "usage": event.usage, "total": event.total}
+            return {
+                "type": "usage",
+                "usage": event.usage.model_dump(),
+                "total": event.total.model_dump(),
+            }
         case RetryEvent():
             return {
                 "type": "retry",
                 "code": event.code,
-                "message": event.message,
+                "message": _short(event.message),
                 "wait_seconds": event.wait_seconds,
             }
         case WaitEvent():
             return {
                 "type": "wait",
-                "cause": event.cause,
-                "message": event.message,
+                "cause": _short(event.cause),
+                "message": _short(event.message),
                 "seconds": event.seconds,
             }
         case PatchEvent():
-            stat = {name: getattr(event, name) for name in PatchStat.model_fields}
-            return {"type": "patch", "patch": PatchStat(**stat)}
+            return {
+                "type": "patch",
+                "patch": {name: getattr(event, name) for name in PatchStat.model_fields},
+            }
     raise AssertionError(f"{event.type} is the end of a variation")
 
 
@@ -216,3 +271,7 @@ def _cut(text: str) -> dict[str, Any]:
     if len(text) <= MAX_CONTENT:
         return {"content": text}
     return {"content": text[:MAX_CONTENT], "truncated": True}
+
+
+def _short(text: str) -> str:
+    return text[:MAX_CONTENT]

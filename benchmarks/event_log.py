@@ -1,0 +1,209 @@
+"""How fast the event log takes events, and how fast its readers get them, beside peers.
+
+Everything is in one process and on one disk, and stays on 127.0.0.1. In each round ours and
+the peers take turns, so that a machine that becomes slower meets all of them; printed are the
+medians of all rounds, and ratios of the medians.
+
+- ingest: events of 200 bytes into the log, committed durably, against raw ``executemany`` in
+  batches of 1,000 with ``synchronous=FULL``.
+- replay: one reader gets a stored log over HTTP, with the time to its first byte.
+- delivery: readers who follow live and readers who replay, all at once over HTTP, against
+  sse-starlette sending the same number of events of the same size to as many readers.
+"""
+
+import argparse
+import asyncio
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from sse_starlette.sse import EventSourceResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from aideator.protocol import TextEvent, parse_line
+from aideator_gateway.hosting import HostedServer, listen
+from aideator_gateway.http.stream import EventStream
+from aideator_gateway.runs.log import EventLog
+from aideator_gateway.runs.metrics import Metrics
+from aideator_gateway.runs.records import as_line, as_record
+from aideator_gateway.runs.store import Store
+from tests.support.event_logs import END, opened_log
+
+BATCH = 1000
+ROUND: dict[str, list[float]] = {}
+
+
+def event(seq: int) -> TextEvent:
+    """Return an event whose line has about 200 bytes."""
+    return TextEvent(
+        run="a", variation=1, seq=seq, time=1.7e9, type="text", turn=1, text="word " * 16
+    )
+
+
+def note(name: str, value: float) -> None:
+    """Keep a figure of this round."""
+    ROUND.setdefault(name, []).append(value)
+
+
+async def fill(log: EventLog, run_id: str, lines: list[bytes]) -> None:
+    """Take an agent's lines as a backend does, and wait until they and an end are committed."""
+    for line in lines:
+        said = parse_line(line)
+        assert said is not None
+        await log.append(run_id, 1, as_record(said, line))
+    await (await log.append(run_id, None, END, final=True))
+
+
+def raw_ingest(path: Path, count: int) -> float:
+    """Return events a second of SQLite alone."""
+    line = as_line(event(1)).decode()
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute(
+            "CREATE TABLE event (run_id TEXT, position INTEGER, variation_id INTEGER, type TEXT,"
+            " line TEXT, PRIMARY KEY (run_id, position))"
+        )
+        began = time.perf_counter()
+        for batch in range(count // BATCH):
+            rows = [("a", batch * BATCH + n, 1, "text", line) for n in range(BATCH)]
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", rows)
+            database.execute("COMMIT")
+        return count / (time.perf_counter() - began)
+
+
+@asynccontextmanager
+async def served(app: Any) -> AsyncIterator[int]:
+    """Serve an application, and give its port."""
+    listener = listen("127.0.0.1", 0)
+    server = HostedServer(app, listener, grace_seconds=1)
+    serving = asyncio.create_task(server.serve())
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def read(port: int, path: str, last: bytes) -> tuple[float, int]:
+    """Read a stream to its last event; return seconds to the first byte of it, and bytes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+    began = time.perf_counter()
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+    head = await reader.readuntil(b"\r\n\r\n")
+    assert b" 200 " in head, head
+    first, total, rest = 0.0, 0, b""
+    while True:
+        part = await reader.read(2**18)
+        assert part, "the stream ended early"
+        first = first or time.perf_counter() - began
+        total += len(part)
+        if last in rest + part:
+            break
+        rest = part[-100:]
+    writer.close()
+    return first, total
+
+
+async def replay(directory: Path, count: int) -> None:
+    """Note how fast one reader gets a stored log."""
+    store = Store(directory / "replay.db")
+    async with opened_log(store, "a") as log:
+        lines = [as_line(event(seq)) for seq in range(1, count + 1)]
+        began = time.perf_counter()
+        await fill(log, "a", lines)
+        note("ingest, events/s", count / (time.perf_counter() - began))
+        log.forget("a")
+
+        async def stream(request: Request) -> Any:
+            del request
+            return EventStream(log, "a", 0, Metrics())
+
+        async with served(Starlette(routes=[Route("/", stream)])) as port:
+            began = time.perf_counter()
+            first, _ = await read(port, "/", b"event: end")
+            note("replay, events/s", count / (time.perf_counter() - began))
+            note("replay, ms to the first byte", first * 1000)
+
+
+async def deliver(directory: Path, count: int, live: int, late: int) -> None:
+    """Note how many events a second readers get together, some of them live."""
+    store = Store(directory / "deliver.db")
+    lines = [as_line(event(seq)) for seq in range(1, count + 1)]
+    async with opened_log(store, "old", "new") as log:
+        await fill(log, "old", lines)
+        log.forget("old")
+
+        async def stream(request: Request) -> Any:
+            return EventStream(log, request.path_params["run"], 0, Metrics())
+
+        async with served(Starlette(routes=[Route("/{run}", stream)])) as port:
+            began = time.perf_counter()
+            paths = ["/new"] * live + ["/old"] * late
+            readers = [asyncio.create_task(read(port, path, b"event: end")) for path in paths]
+            await fill(log, "new", lines)
+            await asyncio.gather(*readers)
+            note("delivery, events/s", (live + late) * count / (time.perf_counter() - began))
+
+
+async def deliver_sse_starlette(count: int, readers: int) -> None:
+    """Note how many events a second as many readers get from sse-starlette."""
+    data = as_line(event(1)).decode()
+
+    async def events() -> AsyncIterator[dict[str, Any]]:
+        for number in range(1, count + 1):
+            yield {"id": str(number), "event": "message", "data": data}
+        yield {"event": "end", "data": "{}"}
+
+    async def stream(request: Request) -> Response:
+        del request
+        return EventSourceResponse(events())
+
+    async with served(Starlette(routes=[Route("/", stream)])) as port:
+        began = time.perf_counter()
+        await asyncio.gather(*(read(port, "/", b"event: end") for _ in range(readers)))
+        note("sse-starlette, events/s", readers * count / (time.perf_counter() - began))
+
+
+def in_own_directory(measure: Callable[[Path], Coroutine[Any, Any, None]]) -> None:
+    """Measure with files that are gone afterwards."""
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        asyncio.run(measure(Path(name)))
+
+
+def main() -> None:
+    """Measure in turns, and print medians."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--events", type=int, default=100_000, help="of ingest and replay")
+    parser.add_argument("--delivered", type=int, default=10_000, help="to each reader")
+    given = parser.parse_args()
+    for _ in range(given.rounds):
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+            note("raw executemany, events/s", raw_ingest(Path(name) / "raw.db", given.events))
+        in_own_directory(lambda path: replay(path, given.events))
+        in_own_directory(lambda path: deliver(path, given.delivered, 50, 50))
+        # It is slow enough to be measured with fewer.
+        asyncio.run(deliver_sse_starlette(given.delivered // 10, 100))
+    medians = {name: statistics.median(values) for name, values in ROUND.items()}
+    for name, values in ROUND.items():
+        print(f"{name}: {medians[name]:,.0f} ({min(values):,.0f} to {max(values):,.0f})")
+    share = medians["ingest, events/s"] / medians["raw executemany, events/s"]
+    times = medians["delivery, events/s"] / medians["sse-starlette, events/s"]
+    print(f"ingest: {share:.2f} of raw executemany; delivery: {times:.1f} x sse-starlette")
+
+
+if __name__ == "__main__":
+    main()
