@@ -78,6 +78,15 @@ def test_what_clients_see_is_what_the_description_says(event: AnyEvent) -> None:
     assert {name: value for name, value in again.items() if value is not None} == data
 
 
+def test_the_short_way_for_text_makes_what_the_long_way_does() -> None:
+    for text in ("", 'a "b" \\ \n\t\x00\x7f\u2028 ü 😀', "x" * 1000):
+        for time in (1.5, 1.7e9 + 0.123456, 1e22, 0.0):
+            said = TextEvent(**{**OF_TURN, "time": time}, type="text", text=text)
+            thought = ThinkingEvent(**{**OF_TURN, "time": time}, type="thinking", text=text)
+            expected = frame(thought).replace(b'"thinking"', b'"agent_output"', 1)
+            assert frame(said) == expected
+
+
 def test_a_cost_that_is_not_known_is_told_as_such() -> None:
     _, _, data = described(frame(EVENTS[5]))
     assert data["usage"]["cost_usd"] is None

@@ -6,6 +6,7 @@ is: every reader gets the same bytes, whenever it reads. Its id comes with its p
 """
 
 import json
+from json.encoder import encode_basestring as _quoted
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -154,6 +155,13 @@ def describe(event: AnyEvent) -> tuple[str, BaseModel]:
 
 def frame(event: AnyEvent) -> bytes:
     """Return what clients see of an event of a variation, without its id."""
+    if isinstance(event, TextEvent) and len(event.text) <= MAX_CONTENT:
+        # Most events are one token: this is what ``_frame`` makes of them, three times as fast.
+        return (
+            f'event: message\ndata: {{"variation_id": {event.variation}, "type": "agent_output", '
+            f'"content": {_quoted(event.text)}, "turn": {event.turn}, "try": {event.try_}, '
+            f'"attempt": {event.attempt}, "time": {event.time!r}}}\n\n'
+        ).encode()
     return _frame(*_described(event))
 
 
@@ -184,8 +192,11 @@ def behind(frames: bytes, position: int) -> bytes:
     return frames[frames.index(b"\n\nid: %d\n" % (position + 1)) + 2 :]
 
 
+_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def _frame(name: str, data: dict[str, Any]) -> bytes:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    return f"event: {name}\ndata: {_json(data)}\n\n".encode()
 
 
 def _present(data: dict[str, Any]) -> dict[str, Any]:

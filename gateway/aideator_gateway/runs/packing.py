@@ -42,7 +42,7 @@ class Packed:
     pieces: list[Piece] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Open:
     """A row that is still being filled."""
 
@@ -86,7 +86,11 @@ def pack(run_id: str, position: int, records: Iterable[tuple[int | None, Record]
             stretch = Stretch(variation_id, position, record.patch_at, record.line + b"\n")
             packed.stretches.append(stretch)
             packed.pieces += _pieces(variation_id, record.patch or b"")
-        elif lines.setdefault(variation_id, _Open()).add(record.line + b"\n", position):
+            continue
+        said = lines.get(variation_id)
+        if said is None:
+            said = lines[variation_id] = _Open()
+        if said.add(record.line + b"\n", position):
             packed.stretches.append(_stretch(variation_id, lines.pop(variation_id)))
     if frames.parts:
         packed.segments.append(_segment(frames))
