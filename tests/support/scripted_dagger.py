@@ -26,6 +26,9 @@ from typing import Any
 
 from tests.support.logs import request
 
+COMMIT = "c" * 40
+"""Of every repository."""
+
 
 class _Server(http.server.ThreadingHTTPServer):
     plan: Path
@@ -64,6 +67,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 directory.mkdir(parents=True)
                 (directory / "transcript.jsonl").write_text("".join(lines))
             return {"data": {"node": {"results": {"export": variables["path"]}}}}
+        if "commit(" in query:
+            return {"data": {"git": {"ref": {"commit": COMMIT}}}}
         return {"data": _anything(query)}
 
     def _run(self, plan: dict[str, Any]) -> Any:
@@ -85,7 +90,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             {"variationId": int(number), **told, **plan.get("answer", {}).get(number, {})}
             for number in plan["lines"]
         ]
-        run = {"id": "run-object", "commit": "c" * 40, "variations": variations}
+        run = {"id": "run-object", "commit": COMMIT, "variations": variations}
         return {"data": {"aideator": {"runVariations": run}}}
 
 

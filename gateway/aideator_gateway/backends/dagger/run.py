@@ -68,9 +68,13 @@ class DaggerRun:
         self._sink = sink
         self._directory = directory
         self._hosts = hosts
+        self._prepared = False
 
     async def follow(self, feed: Feed, stop: asyncio.Event) -> None:
         """Carry the run out, and deliver what ``feed`` is given meanwhile.
+
+        The query's answer comes some seconds after the agents have ended, while the engine keeps
+        what they made. It is waited for only if it can say something more.
 
         Raises
         ------
@@ -79,11 +83,15 @@ class DaggerRun:
         """
         work = asyncio.create_task(self._carry_out(feed, stop))
         work.add_done_callback(lambda _: feed.close())
+        open_ends = set(self._spec.variation_ids)
         try:
             async for event, line in feed:
                 if isinstance(event, EndEvent):
                     self._broker.revoke(self._spec.run_id, event.variation)
+                    open_ends.discard(event.variation)
                 await self._sink.event(event, line)
+                if not open_ends and self._spec.check is None and self._prepared:
+                    return
         finally:
             work.cancel()
             await asyncio.wait([work])
@@ -136,7 +144,7 @@ class DaggerRun:
                 early.cancel()
                 await asyncio.wait([early])
         if answer.commit:
-            await self._sink.prepared(commit=answer.commit, isolation=ISOLATION)
+            await self._tell(answer.commit)
         return answer
 
     async def _run_key(self) -> Id:
@@ -161,7 +169,7 @@ class DaggerRun:
             self._spec.url, self._spec.ref,
             hosts=self._hosts, git_dir=self._directory / "git", tree=tree,
         )  # fmt: skip
-        await self._sink.prepared(commit=commit, isolation=ISOLATION)
+        await self._tell(commit)
         text = "query repository($path: String!) { host { directory(path: $path) { id } } }"
         data = await self._session.query(text, {"path": str(tree)})
         return Id(data["host"]["directory"]["id"])
@@ -175,7 +183,11 @@ class DaggerRun:
         # What is wrong with the repository is for the module to say.
         with suppress(QueryError, EngineLostError):
             data = await self._session.query(text, asked)
-            await self._sink.prepared(commit=data["git"]["ref"]["commit"], isolation=ISOLATION)
+            await self._tell(data["git"]["ref"]["commit"])
+
+    async def _tell(self, commit: str) -> None:
+        await self._sink.prepared(commit=commit, isolation=ISOLATION)
+        self._prepared = True
 
     async def _fill(self, feed: Feed, answer: Answer) -> None:
         """Take what did not come live from the transcripts, which leave the engine as bytes."""
