@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
+from aideator_gateway.runs.storage import StorageError
 
 logger = logging.getLogger(__name__)
 
@@ -78,6 +79,9 @@ class EventStream:
                 logger.info(
                     "a reader of %s took nothing for %s s: cut off", self._run_id, SEND_SECONDS
                 )
+        except StorageError as error:
+            # Status and headers are out: the client comes back, and gets the rest then.
+            logger.warning("a reader of %s is cut off: %s", self._run_id, error)
 
     async def _send(self, send: Send, patience: "_Patience") -> None:
         following = self._log.follow(self._run_id, self._after, idle_seconds=PING_SECONDS)
