@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from aideator_gateway.scripted_model.script import Text
+from tests.support.command import error_of
 from tests.support.disks import small_disk
 from tests.support.readers import Reader
 from tests.support.talking import ready, talking_gateway, wait
@@ -44,3 +45,13 @@ def test_the_run_ends_and_the_next_one_works(
         assert ready(gateway)
         later = gateway.create(github_url=shared_repository.as_uri(), variations=2)
         assert gateway.finish(later)["status"] == "completed"
+
+
+@pytest.mark.parametrize("words", [("list",), ("serve", "--demo", "--port", "0")])
+def test_without_room_to_start_it_is_one_line_and_nothing_is_left(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    with small_disk(tmp_path / "disk", 1) as disk, disk.full():
+        said = error_of(*words, "--data-dir", str(disk.path / "data"), cwd=tmp_path)
+        assert "cannot be used (No space left on device)" in said
+        assert list((disk.path / "data" / "gateways").iterdir()) == []

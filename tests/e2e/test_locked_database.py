@@ -1,10 +1,16 @@
 """Somebody else holds the database's lock in the middle of a run: it waits, and loses nothing."""
 
+import contextlib
+import json
+import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.support.command import run
 from tests.support.gateways import serving
 from tests.support.locks import locked
 from tests.support.readers import Reader
@@ -27,9 +33,9 @@ def hold_through_a_run(tmp_path: Path, repository: Path, seconds: float, kind: s
                 assert gateway.http.get(f"/runs/{run_id}").json()["status"] == "running"
                 wait(lambda: time.monotonic() > released, seconds + 60)
             wait(lambda: ready(gateway))
-        run = gateway.run(run_id)
-        assert run["status"] == "completed"
-        assert [v["status"] for v in run["variations"]] == ["completed"] * 2
+        found = gateway.run(run_id)
+        assert found["status"] == "completed"
+        assert [v["status"] for v in found["variations"]] == ["completed"] * 2
         assert [name for _, name, _ in reader.events].count("completion") == 2
         assert reader.events[-1][1] == "end"
         stored = [event.id for event in gateway.stream(run_id)]
@@ -90,3 +96,50 @@ def test_stopping_does_not_wait_for_the_lock_for_ever(
         assert gateway.run(run_id)["status"] == "interrupted"
         whole = [event.id for event in gateway.stream(run_id)]
         assert whole[: len(reader.events)] == [id_ for id_, _, _ in reader.events]
+
+
+def test_a_gateway_starts_beside_a_lock_and_ends_what_a_dead_one_left_later(
+    shared_repository: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    with talking_gateway(data) as gateway:
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        with Reader(gateway, run_id) as reader:
+            reader.wait_for(10)
+            gateway.stop(signal.SIGKILL)
+    with contextlib.ExitStack() as held:
+        held.enter_context(locked(data / "aideator.db"))
+        # Who only reads is told what there is.
+        listed = run("list", "--json", "--data-dir", str(data), cwd=tmp_path)
+        assert [found["status"] for found in json.loads(listed.stdout)] == ["running"]
+        with serving(data, "--demo", "--backend", "local") as gateway:
+            assert gateway.run(run_id)["status"] == "running"
+            held.close()
+            wait(lambda: gateway.run(run_id)["status"] == "interrupted")
+            assert [event.event for event in gateway.stream(run_id)][-2:] == ["error", "end"]
+        said = gateway.log.read_text()
+        assert "is not put in order yet: The gateway's database cannot be used" in said
+        assert "Traceback" not in said
+
+
+def test_a_reader_of_a_log_that_cannot_be_read_is_cut_off_and_comes_back(
+    shared_repository: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    with talking_gateway(data, words=100) as gateway:
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        with Reader(gateway, run_id) as reader:
+            reader.wait_for(10)
+            path = data / "aideator.db"
+            with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
+                database.execute("ALTER TABLE event RENAME TO hidden")
+                with Reader(gateway, run_id) as late:
+                    late.wait_ended()
+                assert late.broken is not None
+                database.execute("ALTER TABLE hidden RENAME TO event")
+            reader.wait_ended()
+        assert f"a reader of {run_id} is cut off: " in gateway.log.read_text()
+        assert "Traceback" not in gateway.log.read_text()
+        rest = gateway.stream(run_id, reader.events[5][0])
+        assert [event.id for event in rest] == [id_ for id_, _, _ in reader.events[6:]]
+        assert reader.events[-1][1:] == ("end", {"status": "completed"})

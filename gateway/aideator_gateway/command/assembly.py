@@ -18,6 +18,7 @@ from aideator_gateway.runs.life import Runs
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.spending import DaySpending
+from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
 from aideator_gateway.scripted_model.server import ScriptedModel
 from aideator_gateway.settings import Settings
@@ -56,7 +57,7 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         stack.push_async_callback(backend.aclose)
         await backend.start()
         runs = Runs(Dependencies(chosen, store, log, backend, metrics, spending), gateways)
-        await runs.recover()
+        await _recover(runs)
         stack.push_async_callback(runs.aclose)
         await stack.enter_async_context(_recovering(runs, work, gateways))
         logger.info("%s", (await backend.readiness()).reason)
@@ -89,6 +90,14 @@ async def _with_model(settings: Settings, stack: AsyncExitStack) -> Settings:
     )
 
 
+async def _recover(runs: Runs) -> None:
+    """Put in order what another gateway left; what cannot be now is tried again later."""
+    try:
+        await runs.recover()
+    except StorageError as error:
+        logger.warning("what another gateway left is not put in order yet: %s", error)
+
+
 @asynccontextmanager
 async def _recovering(runs: Runs, work: WorkDirectory, gateways: Gateways) -> AsyncIterator[None]:
     """Go on with it while the block runs: a gateway may die beside a long-lived one."""
@@ -98,7 +107,7 @@ async def _recovering(runs: Runs, work: WorkDirectory, gateways: Gateways) -> As
             try:
                 await work.clear(gateways.alive)
                 await asyncio.sleep(RECOVERY_SECONDS)
-                await runs.recover()
+                await _recover(runs)
             except Exception:
                 logger.exception("what another gateway left could not be put in order")
                 await asyncio.sleep(RECOVERY_SECONDS)

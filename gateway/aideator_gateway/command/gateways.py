@@ -109,8 +109,12 @@ class Gateways:
         new = path.with_name(f".{path.name}")
         with usable(self._data_dir):
             self._directory.mkdir(mode=0o700, exist_ok=True)
-            write_private(new, json.dumps(asdict(self._instance)))
-            descriptor = os.open(new, os.O_RDONLY)
+            try:
+                write_private(new, json.dumps(asdict(self._instance)))
+                descriptor = os.open(new, os.O_RDONLY)
+            except OSError:
+                new.unlink(missing_ok=True)
+                raise
         try:
             # Locked before others can see it: they take a file without a lock for a dead one's.
             fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -23,7 +23,7 @@ from aideator_gateway.http.app import create_app
 from aideator_gateway.http.handlers import State
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.runs.schema import check_database
-from aideator_gateway.runs.store import PATIENCE
+from aideator_gateway.runs.store import OPEN_SECONDS
 from aideator_gateway.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ async def hosted(
     path = settings.data_dir
     async with AsyncExitStack() as stack:
         prepare(path)
-        await asyncio.to_thread(check_database, path / DATABASE, PATIENCE)
+        await asyncio.to_thread(check_database, path / DATABASE, OPEN_SECONDS)
         if serve:
             await stack.enter_async_context(sole_server(path, _holder(settings)))
         listener = stack.enter_context(_bound(settings))

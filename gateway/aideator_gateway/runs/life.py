@@ -23,6 +23,10 @@ PATIENCE_SECONDS = 10.0
 """How long somebody waits for an end that cannot be written; it is still tried after that."""
 
 
+CLAIM_SECONDS = 2.0
+"""How long putting in order waits while somebody else writes: who only reads waits for it."""
+
+
 class Runs:
     """All runs of this gateway.
 
@@ -48,13 +52,21 @@ class Runs:
     async def recover(self) -> None:
         """End what gateways on the same database left unfinished that have died.
 
-        What cannot be written now is tried on in the background.
+        Ends that cannot be written now are tried on in the background.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be seen what is unfinished, or be made this gateway's; a later call
+            goes on from there.
         """
         async with self._owners.dead(await self._store.unfinished_owners()) as dead:
             found = await self._store.unfinished(dead) if dead else []
             if found:
                 # Its ends may be written after this block: nobody else is to try that as well.
-                await self._store.claim([run.run_id for run in found], self._owners.me)
+                await self._store.claim(
+                    [run.run_id for run in found], self._owners.me, patience=CLAIM_SECONDS
+                )
         left = []
         for run in found:
             if not run.status.ended:

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col, select
 
 from aideator.protocol import Limits, Status
+from aideator_gateway.runs.database import PATIENCE_SECONDS
 from aideator_gateway.runs.model import NewRun, Run
 from aideator_gateway.runs.packing import Packed
 from aideator_gateway.runs.reading import to_run
@@ -35,7 +36,7 @@ from aideator_gateway.runs.tables import (
     VariationRow,
 )
 
-PATIENCE = 10.0
+OPEN_SECONDS = 10.0
 """How long to wait for the locks of others when the file is opened, in seconds."""
 
 APPEND_SECONDS = 2.0
@@ -60,7 +61,7 @@ class Store(SavedLog):
         How long to wait for the locks of others when it is opened, in seconds.
     """
 
-    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, *, patience: float = OPEN_SECONDS) -> None:
         super().__init__(path)
         self._path = path
         self._patience = patience
@@ -264,9 +265,11 @@ class Store(SavedLog):
         async with self.reading() as session:
             return await session.scalar(select(RunRow.owner).where(col(RunRow.run_id) == run_id))
 
-    async def claim(self, run_ids: Sequence[str], owner: str) -> None:
+    async def claim(
+        self, run_ids: Sequence[str], owner: str, *, patience: float = PATIENCE_SECONDS
+    ) -> None:
         """Let runs belong to a gateway, whomever they belonged to."""
-        async with self.transaction() as session:
+        async with self.transaction(patience) as session:
             await session.execute(
                 update(RunRow).where(col(RunRow.run_id).in_(run_ids)).values(owner=owner)
             )
