@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import get_args
+from urllib.parse import urlsplit
 
 import dagger
 from dagger import Directory, Secret
@@ -132,7 +133,7 @@ async def checked(
             check_server(base_url)
         except ValueError as error:
             raise unusable("base_url", f"{shown(base_url)!r:.200}: {error}.") from None
-        if shown(base_url) != base_url:
+        if "@" in urlsplit(base_url).netloc:
             problem = f"{shown(base_url)!r:.200}: the engine's traces would show the password."
             raise unusable("base_url", problem)
     has_key = bool(server.api_key or server.auth_token)

@@ -8,6 +8,7 @@ from dagger import Directory, Secret, dag
 
 from aideator.errors import engine_message, unusable
 from aideator.protocol import ErrorCode, check_ref, repository_url
+from aideator.protocol.addresses import shown
 
 # The engine's words for what git told it.
 _DENIED = re.compile(r"authentication (failed|required)|repository not found", re.IGNORECASE)
@@ -67,9 +68,7 @@ async def resolve(
     try:
         address = str(repository_url(url))
     except ValueError as error:
-        # A password in it would otherwise be printed.
-        hidden = re.sub("//.*@", "//***@", url)
-        problem = f"{hidden!r:.200}: {error}; for a private repository give --token."
+        problem = f"{shown(url)!r:.200}: {error}; for a private repository give --token."
         raise unusable(argument, problem) from None
     try:
         name = check_ref(ref) if ref is not None else None

@@ -3,6 +3,7 @@
 import pytest
 
 from aideator.protocol import check_ref, check_server, repository_url
+from aideator.protocol.addresses import shown
 
 
 @pytest.mark.parametrize(
@@ -50,3 +51,17 @@ def test_no_refs(ref: str) -> None:
 def test_no_servers(server: str) -> None:
     with pytest.raises(ValueError, match=r"http://HOST\[:PORT\]"):
         check_server(server)
+
+
+@pytest.mark.parametrize(
+    ("address", "as_shown"),
+    [
+        ("https://name:password@host/path", "https://***@host/path"),
+        # None that could be asked, but somebody's password all the same.
+        ("https://name:pass/word@host", "https://***@host"),
+        ("https://name:pass@word@host:8080", "https://***@host:8080"),
+        ("http://host:8080/path", "http://host:8080/path"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(address: str, as_shown: str) -> None:
+    assert shown(address) == as_shown

@@ -106,5 +106,6 @@ def is_server(text: str) -> bool:
 
 
 def shown(address: str) -> str:
-    """Return an address as it may be shown: without a name and password in it."""
-    return re.sub(r"//[^/]*@", "//***@", address)
+    """Return an address as it may be shown: without what may be a name and password in it."""
+    # Up to the last @: where an address is none, a password may have any character.
+    return re.sub(r"//.*@", "//***@", address)
