@@ -1,6 +1,5 @@
 """Errors for the person who calls a function: one line that names the argument and the remedy."""
 
-import re
 from typing import TypeVar
 
 import dagger
@@ -10,6 +9,7 @@ from dagger.mod._exceptions import FunctionError
 from pydantic import BaseModel, ValidationError
 
 from aideator.protocol import ErrorCode
+from aideator.protocol.errors import engine_words
 from aideator.protocol.findings import findings
 
 
@@ -71,8 +71,8 @@ def _invalid(error: ValidationError, kind: type[BaseModel], argument: str) -> Fu
 
 
 def engine_message(error: dagger.QueryError) -> str:
-    """Return the engine's words without the marks that are for its own traces."""
-    text = re.sub(r"\s*\[traceparent:[^]]*\]", "", str(error))
+    """Return the engine's words, of a command that failed with what it said."""
+    text = engine_words(str(error))
     if isinstance(error, dagger.ExecError):
         text = f"{text}: {error.stderr.strip() or error.stdout.strip()}"
     # The end of it is where the cause is.

@@ -18,7 +18,10 @@ from aideator.errors import parsed, unusable, validated
 from aideator.plan import Plan, checked, new_run_id
 from aideator.protocol import (
     DEFAULT_MODEL,
+    DEFAULT_RETRIES,
     DEFAULT_RUN_COST_USD,
+    DEFAULT_SECONDS,
+    DEFAULT_TURNS,
     DEFAULT_VARIATIONS,
     MAX_VARIATIONS,
     MODEL_HOST,
@@ -115,16 +118,18 @@ class Aideator:
     @function
     def with_limits(
         self,
-        max_turns: Annotated[int, Doc("Requests to the model that may be answered.")] = 40,
+        max_turns: Annotated[
+            int, Doc("Requests to the model that may be answered.")
+        ] = DEFAULT_TURNS,
         max_tokens: Annotated[int | None, Doc("Tokens of all turns together.")] = None,
-        max_seconds: Annotated[float, Doc("Wall time.")] = 900,
+        max_seconds: Annotated[float, Doc("Wall time.")] = DEFAULT_SECONDS,
         max_cost_usd: Annotated[float | None, Doc("Cost of each variation in US dollars.")] = None,
         max_run_cost_usd: Annotated[
             float, Doc("Cost of all variations in US dollars, shared evenly; 0 sets no cap.")
         ] = DEFAULT_RUN_COST_USD,
         max_retries: Annotated[
             int, Doc("Repeats of one request to the model that failed in passing.")
-        ] = 4,
+        ] = DEFAULT_RETRIES,
     ) -> Self:
         """Limit each variation. One that reaches a limit ends as completed, its patch kept."""
         limits = validated(

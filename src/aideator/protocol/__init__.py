@@ -1,4 +1,4 @@
-"""The agreement between an agent's sandbox and the world. Depends on pydantic alone."""
+"""The agreement between an agent's sandbox and the world. Importing it takes pydantic alone."""
 
 from aideator.protocol.addresses import (
     MODEL_HOST,
@@ -32,7 +32,10 @@ from aideator.protocol.events import (
     parse_line,
 )
 from aideator.protocol.limits import (
+    DEFAULT_RETRIES,
     DEFAULT_RUN_COST_USD,
+    DEFAULT_SECONDS,
+    DEFAULT_TURNS,
     DEFAULT_VARIATIONS,
     GRACE_SECONDS,
     MAX_VARIATIONS,
@@ -57,7 +60,10 @@ from aideator.protocol.task import (
 __all__ = [
     "DEFAULT_MODEL",
     "DEFAULT_PROVIDER",
+    "DEFAULT_RETRIES",
     "DEFAULT_RUN_COST_USD",
+    "DEFAULT_SECONDS",
+    "DEFAULT_TURNS",
     "DEFAULT_VARIATIONS",
     "GRACE_SECONDS",
     "MAX_LINE_BYTES",

@@ -1,6 +1,9 @@
 """Stable codes of everything that can end an attempt or a run, each with its remedy."""
 
+import re
 from enum import StrEnum
+
+_TRACE_MARK = re.compile(r"\s*\[traceparent:[^]]*\]")
 
 
 class ErrorCode(StrEnum):
@@ -94,3 +97,8 @@ REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.CANCELLED: "Run again if it was not meant.",
     ErrorCode.INTERRUPTED: "The gateway stopped before the attempt ended; run again.",
 }
+
+
+def engine_words(message: str) -> str:
+    """Return what a Dagger engine said without the marks that are for its own traces."""
+    return _TRACE_MARK.sub("", message).strip()

@@ -84,7 +84,8 @@ class StatusEvent(Event):
 
     type: Literal["status"]
     state: str
-    """A stable word: ``starting``, ``working``, ``notice``, ``left_out``."""
+    """A stable word: ``starting``, ``working``, ``notice``, ``left_out``; a gateway's own is
+    ``truncated``."""
     message: str = ""
     paths: list[str] = []
     """With ``left_out``: files that tools wrote and that the patch does not have."""
@@ -210,7 +211,7 @@ class CancelledEvent(_Ended):
 
 
 class InterruptedEvent(_Ended):
-    """The gateway that followed the attempt stopped; written by the next one."""
+    """The gateway that followed the attempt ended first; written by that one, or by another."""
 
     type: Literal["interrupted"]
     status: Status = Status.INTERRUPTED

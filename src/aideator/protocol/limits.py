@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 MAX_VARIATIONS = 5
 DEFAULT_VARIATIONS = 3
 
+DEFAULT_TURNS = 40
+DEFAULT_SECONDS = 900
+DEFAULT_RETRIES = 4
+
 DEFAULT_RUN_COST_USD = 5.0
 """Spending cap of a whole run in US dollars, shared evenly by its variations."""
 
@@ -52,12 +56,16 @@ class Limits(BaseModel):
 
     model_config = _EXACT
 
-    max_turns: Turns = Field(default=40, description="Requests to the model that may be answered.")
+    max_turns: Turns = Field(
+        default=DEFAULT_TURNS, description="Requests to the model that may be answered."
+    )
     max_tokens: Tokens | None = Field(
         default=None,
         description="Tokens of all turns together: input, output, cache writes and cache reads.",
     )
-    max_seconds: Seconds = Field(default=900, description="Wall time of the attempt, in seconds.")
+    max_seconds: Seconds = Field(
+        default=DEFAULT_SECONDS, description="Wall time of the attempt, in seconds."
+    )
     max_cost_usd: Dollars | None = Field(
         default=None, description="Cost of this variation, in US dollars."
     )
@@ -67,7 +75,7 @@ class Limits(BaseModel):
         "A server may have another default.",
     )
     max_retries: Retries = Field(
-        default=4, description="Repeats of one request that failed in passing."
+        default=DEFAULT_RETRIES, description="Repeats of one request that failed in passing."
     )
 
     def for_one_of(self, variations: int, own: VariationLimits | None = None) -> "Limits":

@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 
 from aideator.protocol import ErrorCode
+from aideator.protocol.errors import engine_words
 from aideator_gateway.backends.children import kill_group
 from aideator_gateway.runs.backend import BackendError
 from aideator_gateway.waiting import unless
@@ -148,7 +149,7 @@ class DaggerSession:
             raise EngineLostError(f"{type(error).__name__} {error}".strip()) from None
         if errors := content.get("errors"):
             code = (errors[0].get("extensions") or {}).get("extra.code")
-            raise QueryError(_plain(str(errors[0].get("message", ""))), code)
+            raise QueryError(engine_words(str(errors[0].get("message", ""))), code)
         if content.get("data") is None:
             raise EngineLostError(f"the session answered {answer.status_code}")
         return content["data"]
@@ -229,11 +230,6 @@ async def _end(process: asyncio.subprocess.Process, *, seconds: float = CLOSE_SE
     except TimeoutError:
         kill_group(process)
         await process.wait()
-
-
-def _plain(message: str) -> str:
-    """Return an error's words without the marks that are for the engine's own traces."""
-    return re.sub(r"\s*\[traceparent:[^]]*\]", "", message).strip()
 
 
 def _unavailable(reason: str) -> BackendError:
