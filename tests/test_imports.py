@@ -1,35 +1,32 @@
 """Imports point one way, and each install profile imports what it is for."""
 
 import ast
+import functools
 import subprocess
 import sys
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "src"
 GATEWAY = ROOT / "gateway/aideator_gateway"
-MODULE_FILES = ("main", "run", "variation", "containers")
 
-FORBIDDEN = {
-    # part: what it must not import
-    "src/aideator/protocol": (
-        "aideator.agent",
-        "aideator.broker",
-        "dagger",
+PARTS: dict[str, tuple[str, ...]] = {
+    # part of the base package: all that it may import beside itself and the standard library
+    "protocol": ("pydantic", "jwt"),
+    "agent": ("aideator.protocol", "pydantic", "httpx2"),
+    "broker": (
+        "aideator.protocol",
+        "pydantic",
+        "pydantic_core",
         "anthropic",
-        "aideator_gateway",
+        "httpx2",
+        "uvicorn",
     ),
-    "src/aideator/agent": (
-        "aideator.broker",
-        # Of the protocol, what takes a package that is not in sandboxes.
-        "aideator.protocol.tokens",
-        "dagger",
-        "anthropic",
-        "aideator_gateway",
-    ),
-    "src/aideator/broker": ("aideator.agent", "dagger", "aideator_gateway"),
-    "src/aideator": ("aideator_gateway",),
+    # The module ships agent and broker into containers, and never imports them.
+    "*.py": ("aideator.protocol", "dagger", "pydantic", "typing_extensions"),
 }
 
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -38,8 +35,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "addresses": (),
     "hosting": (),
     "providers": (),
-    "settings": ("addresses", "providers", "runs.repository"),
-    "runs": ("settings", "waiting"),
+    "settings": ("addresses", "providers"),
+    "runs": ("addresses", "settings", "waiting"),
     "backends": ("runs", "hosting", "settings", "waiting"),
     "scripted_model": (),
     "demo": ("scripted_model",),
@@ -57,59 +54,118 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
 }
 
+LIBRARIES = {
+    # library: the one room of the gateway that knows it
+    "starlette": "http",
+    "uvicorn": "hosting",
+    "sqlalchemy": "runs",
+    "sqlmodel": "runs",
+    "prometheus_client": "runs",
+    "opentelemetry": "backends",
+    "rich": "command",
+}
 
-def imports_of(file: Path) -> set[str]:
+
+@functools.cache
+def imports_of(file: Path, root: Path) -> set[str]:
+    """Return the full names of what a file imports, however it writes that."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+        elif isinstance(node, ast.ImportFrom):
+            # What is imported from a package may be a module of it.
+            names |= {f"{_module(node, file, root)}.{alias.name}" for alias in node.names}
     return names
 
 
-def offenders(files: list[Path], forbidden: tuple[str, ...]) -> list[str]:
+def _module(node: ast.ImportFrom, file: Path, root: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    above = file.relative_to(root).parts[: -node.level]
+    return ".".join((*above, *([node.module] if node.module else ())))
+
+
+def is_of(name: str, packages: Iterable[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def is_foreign(name: str) -> bool:
+    return name.partition(".")[0] not in sys.stdlib_module_names
+
+
+def strangers(files: Collection[Path], root: Path, known: Collection[str]) -> list[str]:
+    """Return what files import beside the standard library and what is ``known``."""
     assert files
     return [
-        f"{file.relative_to(ROOT)} imports {name}"
-        for file in files
-        for name in imports_of(file)
-        if any(name == other or name.startswith(f"{other}.") for other in forbidden)
+        f"{file.relative_to(root)} imports {name}"
+        for file in sorted(files)
+        for name in sorted(imports_of(file, root))
+        if is_foreign(name) and not is_of(name, known)
     ]
 
 
-@pytest.mark.parametrize(("part", "forbidden"), FORBIDDEN.items())
-def test_imports_point_one_way(part: str, forbidden: tuple[str, ...]) -> None:
-    assert offenders(sorted((ROOT / part).rglob("*.py")), forbidden) == []
+def modules_of(part: str) -> tuple[list[Path], list[str]]:
+    """Return the files of a part of the base package, and the names they go by."""
+    if part.endswith(".py"):
+        files = list((SOURCE / "aideator").glob(part))
+        return files, [f"aideator.{file.stem}" for file in files]
+    return list((SOURCE / "aideator" / part).rglob("*.py")), [f"aideator.{part}"]
 
 
-def test_the_module_ships_agent_and_broker_and_never_imports_them() -> None:
-    files = [f for f in (ROOT / "src/aideator").glob("*.py") if f.name != "__init__.py"]
-    if files:
-        assert offenders(files, ("aideator.agent", "aideator.broker", "anthropic")) == []
+def room_of(file: Path) -> str:
+    return file.relative_to(GATEWAY).parts[0].removesuffix(".py")
 
 
-def test_nothing_of_the_gateway_imports_the_broker() -> None:
-    # It is a program of its own; the protocol says how to speak to it.
-    assert offenders(sorted(GATEWAY.rglob("*.py")), ("aideator.broker",)) == []
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("import other.http.app", "other.http.app"),
+        ("import other.http as web", "other.http"),
+        ("from other import http", "other.http"),
+        ("from other.http import app", "other.http.app"),
+        ("from . import sibling", "package.room.sibling"),
+        ("from .sibling import name", "package.room.sibling.name"),
+        ("from .. import http", "package.http"),
+        ("from ..http.app import name", "package.http.app.name"),
+        ("def later():\n    from other import http", "other.http"),
+        ("if TYPE_CHECKING:\n    from other import http", "other.http"),
+    ],
+)
+def test_an_import_is_seen_however_it_is_written(tmp_path: Path, written: str, name: str) -> None:
+    file = tmp_path / "package/room/file.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(written)
+    assert imports_of(file, tmp_path) == {name}
+    assert strangers([file], tmp_path, ()) == [f"package/room/file.py imports {name}"]
+    assert strangers([file], tmp_path, [name.rpartition(".")[0]]) == []
 
 
-def test_only_the_dagger_backend_knows_dagger() -> None:
-    files = [file for file in GATEWAY.rglob("*.py") if file.parent.name != "dagger"]
-    assert offenders(files, ("dagger",)) == []
+@pytest.mark.parametrize(("part", "others"), PARTS.items())
+def test_imports_point_one_way(part: str, others: tuple[str, ...]) -> None:
+    files, own = modules_of(part)
+    assert strangers(files, SOURCE, [*own, *others]) == []
+
+
+def test_every_part_of_the_base_package_has_its_imports() -> None:
+    assert {path.parent.name for path in SOURCE.glob("aideator/*/__init__.py")} == {
+        part for part in PARTS if not part.endswith(".py")
+    }
+
+
+def test_what_takes_a_package_that_is_not_in_sandboxes_is_not_the_agents() -> None:
+    files, _ = modules_of("agent")
+    assert [f for f in files if is_of("aideator.protocol.tokens", imports_of(f, SOURCE))] == []
 
 
 @pytest.mark.parametrize(("room", "others"), ROOMS.items())
 def test_rooms_know_only_the_rooms_behind_them(room: str, others: tuple[str, ...]) -> None:
-    known = {f"aideator_gateway.{name}" for name in (room, *others)}
-    files = sorted((GATEWAY / room).rglob("*.py")) or [GATEWAY / f"{room}.py"]
-    assert [
-        f"{file.relative_to(ROOT)} imports {name}"
-        for file in files
-        for name in imports_of(file)
-        if name.startswith("aideator_gateway")
-        and not any(name == other or name.startswith(f"{other}.") for other in known)
-    ] == []
+    # Agent and broker are programs of their own; the protocol says how to speak to them.
+    known = ["aideator.protocol", *(f"aideator_gateway.{name}" for name in (room, *others))]
+    files = [file for file in GATEWAY.rglob("*.py") if room_of(file) == room]
+    ours = (" imports aideator.", " imports aideator_gateway")
+    found = strangers(files, GATEWAY.parent, known)
+    assert [line for line in found if any(name in line for name in ours)] == []
 
 
 def test_every_part_of_the_gateway_has_its_room() -> None:
@@ -117,9 +173,27 @@ def test_every_part_of_the_gateway_has_its_room() -> None:
     assert parts == set(ROOMS)
 
 
-def test_only_the_http_room_knows_starlette() -> None:
-    files = [f for f in GATEWAY.rglob("*.py") if f.relative_to(GATEWAY).parts[0] != "http"]
-    assert offenders(files, ("starlette",)) == []
+@pytest.mark.parametrize(("library", "room"), LIBRARIES.items())
+def test_one_room_knows_a_library(library: str, room: str) -> None:
+    knowing = {
+        room_of(file)
+        for file in GATEWAY.rglob("*.py")
+        if any(is_of(name, [library]) for name in imports_of(file, GATEWAY.parent))
+    }
+    assert knowing == {room}
+
+
+@pytest.mark.parametrize("backend", ["local", "dagger"])
+def test_a_backend_is_known_where_it_is_chosen_and_nowhere_else(backend: str) -> None:
+    folder = GATEWAY / "backends" / backend
+    package = f"aideator_gateway.backends.{backend}"
+    knowing = [
+        str(file.relative_to(GATEWAY))
+        for file in GATEWAY.rglob("*.py")
+        if not file.is_relative_to(folder)
+        and any(is_of(name, [package]) for name in imports_of(file, GATEWAY.parent))
+    ]
+    assert knowing == ["backends/choose.py"]
 
 
 def test_a_command_does_not_import_the_server() -> None:

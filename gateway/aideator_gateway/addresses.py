@@ -3,6 +3,9 @@
 import ipaddress
 import re
 
+DEFAULT_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
+"""Where repositories may come from everywhere."""
+
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII)

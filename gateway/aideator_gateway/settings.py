@@ -32,12 +32,12 @@ from aideator.protocol import (
 from aideator.protocol.commands import CHECK_SECONDS, MAX_SECONDS
 from aideator.protocol.findings import findings
 from aideator_gateway.addresses import (
+    DEFAULT_HOSTS,
     check_host,
     check_origin,
     check_repository_host,
 )
 from aideator_gateway.providers import ConfigFileError, NamedProvider, read_providers
-from aideator_gateway.runs.repository import DEFAULT_HOSTS
 
 PREFIX = "AIDEATOR_"
 

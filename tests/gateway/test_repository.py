@@ -2,8 +2,9 @@
 
 import pytest
 
+from aideator_gateway.addresses import DEFAULT_HOSTS
 from aideator_gateway.runs.problems import Problem
-from aideator_gateway.runs.repository import DEFAULT_HOSTS, check_ref, check_url
+from aideator_gateway.runs.repository import check_ref, check_url
 
 ACCEPTED = {
     "https://github.com/user/repo": "https://github.com/user/repo",

@@ -11,9 +11,8 @@ from urllib.parse import unquote, urlsplit
 
 from aideator.protocol import check_ref as protocol_check_ref
 from aideator.protocol import repository_url
+from aideator_gateway.addresses import DEFAULT_HOSTS
 from aideator_gateway.runs.problems import invalid_field
-
-DEFAULT_HOSTS = ("github.com", "gitlab.com", "bitbucket.org", "codeberg.org")
 
 _FIELD = "github_url"
 
