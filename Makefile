@@ -9,7 +9,7 @@ STAMP := $(VENV)/.synced
 # Programs are started over and over here; without bytecode each start takes a sixth longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup page demo test test-page test-browser test-engine test-soak check lint types bench eval clean
+.PHONY: help setup page demo test test-page test-browser test-engine test-soak test-shuffled check lint types bench eval clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -68,6 +68,14 @@ test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where no
 
 test-soak: $(STAMP) ## Run the tests that take minutes: long locks, a disk that fills.
 	@$(RUN)/pytest --numprocesses=0 -m soak
+
+ifndef SEED
+SEED := $(shell date +%s)
+endif
+
+test-shuffled: $(STAMP) page-or-warn ## Run the tests in another order, which SEED names.
+	@echo "make test-shuffled SEED=$(SEED)"
+	@$(RUN)/pytest --shuffle $(SEED)
 
 lint: $(STAMP) ## Check style.
 	@$(RUN)/ruff check .

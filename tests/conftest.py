@@ -1,5 +1,6 @@
 """Fixtures that more than one kind of test needs."""
 
+import random
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,6 +20,24 @@ for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
             _number,
             signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL,
         )
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run files, and tests in them, in another order"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    seed = config.getoption("--shuffle")
+    if seed is None:
+        return
+    # The same in each process that runs a part of them.
+    chance = random.Random(seed)  # noqa: S311 - no secret hangs on it
+    chance.shuffle(items)
+    # What a file sets up for all its tests is set up once.
+    place = {path: number for number, path in enumerate(dict.fromkeys(i.path for i in items))}
+    items.sort(key=lambda item: place[item.path])
 
 
 @pytest.fixture
