@@ -16,7 +16,17 @@ QUERY_SECONDS = 280
 
 
 class EngineError(Exception):
-    """What the engine answered in place of data: the line that a person would read."""
+    """What the engine answered in place of data: the line that a person would read.
+
+    Parameters
+    ----------
+    code
+        What a program tells it by, if the module said that.
+    """
+
+    def __init__(self, line: str, code: str | None = None) -> None:
+        super().__init__(line)
+        self.code = code
 
 
 def missing() -> str | None:
@@ -82,7 +92,8 @@ class Session:
             raise EngineError(response.text)
         answer = response.json()
         if answer.get("errors"):
-            raise EngineError(answer["errors"][0]["message"])
+            error = answer["errors"][0]
+            raise EngineError(error["message"], error.get("extensions", {}).get("extra.code"))
         return answer["data"]
 
     def serve(self, module: Path = ROOT) -> None:

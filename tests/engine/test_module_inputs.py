@@ -15,21 +15,34 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 URL = "https://host.invalid/owner/repository"
 
 # What can be told without an engine is tested in tests/aideator.
-CASES: dict[str, tuple[dict[str, Any], str, str]] = {
-    # name: (arguments, the argument named, a part of the remedy)
-    "six variations": ({"variations": 6}, "variations", "between 1 and 5"),
-    "neither repo nor source": ({"source": None}, "repo", "one of them"),
-    "unreachable": ({"repo": URL}, "repo", "cannot be reached"),
-    "check image": ({"check": "true", "checkImage": "none.invalid/x"}, "check_image", "pulled"),
-    "set-up fails": ({"setup": "echo no such tool; exit 3"}, "setup", "exit code 3: no such tool"),
-    "set-up hangs": ({"setup": "sleep 60", "setupSeconds": 1}, "setup", "within 1 s"),
-}
+# Each with the argument named, a part of the remedy, and the code for programs.
+CASES: list[tuple[dict[str, Any], str, str, str]] = [
+    ({"variations": 6}, "variations", "between 1 and 5", "invalid_request"),
+    ({"source": None}, "repo", "one of them", "invalid_request"),
+    ({"repo": URL}, "repo", "cannot be reached", "repository_unreachable"),
+    (
+        {"check": "true", "checkImage": "none.invalid/x"},
+        "check_image", "pulled", "base_image_unsupported",
+    ),
+    (
+        {"setup": "echo no such tool; exit 3"},
+        "setup", "exit code 3: no such tool", "setup_failed",
+    ),
+    ({"setup": "sleep 60", "setupSeconds": 1}, "setup", "within 1 s", "setup_failed"),
+]  # fmt: skip
 
-SETTINGS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "no key": ({"model_url": None}, "api_key", "env://ANTHROPIC_API_KEY"),
-    "no such image": ({"baseImage": "none.invalid/x"}, "base_image", "cannot be pulled"),
-    "no python": ({"baseImage": "debian:bookworm-slim"}, "base_image", "Python 3.11 or newer"),
-}
+# The same of what the constructor is given.
+SETTINGS: list[tuple[dict[str, Any], str, str, str]] = [
+    ({"model_url": None}, "api_key", "env://ANTHROPIC_API_KEY", "missing_api_key"),
+    (
+        {"baseImage": "none.invalid/x"},
+        "base_image", "cannot be pulled", "base_image_unsupported",
+    ),
+    (
+        {"baseImage": "debian:bookworm-slim"},
+        "base_image", "Python 3.11 or newer", "base_image_unsupported",
+    ),
+]  # fmt: skip
 
 
 def test_each_is_one_line_and_starts_nothing(module: Module, tmp_path: Path) -> None:
@@ -38,24 +51,25 @@ def test_each_is_one_line_and_starts_nothing(module: Module, tmp_path: Path) -> 
     with ScriptedModel(Script(default=creates("new.txt"))) as model:
         url = model.base_url
 
-        def told(case: tuple[dict[str, Any], dict[str, Any]]) -> str:
+        def told(case: tuple[dict[str, Any], dict[str, Any]]) -> tuple[str, str | None]:
             given, settings = dict(case[0]), dict(case[1])
             model_url = settings.pop("model_url", url)
             with pytest.raises(EngineError) as caught:
                 module.run("summary", model_url, **given, settings=settings)
-            return str(caught.value)
+            return str(caught.value), caught.value.code
 
         cases: list[tuple[dict[str, Any], dict[str, Any]]]
-        cases = [(given, {}) for given, _, _ in CASES.values()]
-        cases += [({}, settings) for settings, _, _ in SETTINGS.values()]
+        cases = [(given, {}) for given, _, _, _ in CASES]
+        cases += [({}, settings) for settings, _, _, _ in SETTINGS]
         cases += [({"source": module.session.directory(tmp_path)}, {})]
         # Each takes the start of a Python; two at once are as many as it pays to run.
         with ThreadPoolExecutor(4) as pool:
-            lines = list(pool.map(told, cases))
+            answers = list(pool.map(told, cases))
         assert model.requests == []
-    wanted = [(argument, remedy) for _, argument, remedy in (*CASES.values(), *SETTINGS.values())]
-    wanted += [("source", "no files")]
-    for line, (argument, remedy) in zip(lines, wanted, strict=True):
+    wanted = [expected for _, *expected in (*CASES, *SETTINGS)]
+    wanted += [["source", "no files", "invalid_request"]]
+    for (line, code), (argument, remedy, its_code) in zip(answers, wanted, strict=True):
+        assert code == its_code, line
         assert line.startswith(f"FunctionError: {argument}: "), line
         assert remedy in line, line
         assert "\n" not in line, line

@@ -41,7 +41,8 @@ def test_three_variations_one_of_which_fails(
             "check": "python3 greet.py; cat *.txt; test ! -e 'één 1.txt'",
         }
         run = module.run(
-            f"""runId commit summary report{{contents}} variations{{{FIELDS}
+            f"""runId commit summary report{{contents}} results{{entries}} export{{entries}}
+            variations{{{FIELDS}
             patch{{contents}} changes{{addedPaths modifiedPaths removedPaths}}
             directory{{entries}} transcript{{contents}}}}""",
             model.base_url,
@@ -86,6 +87,8 @@ def test_three_variations_one_of_which_fails(
     assert "variation 2: model_not_found:" in run["summary"]
     assert "Good day, world" in run["report"]["contents"]
 
+    # The older name of the same.
+    assert run["export"] == run["results"]
     result = json.loads((target / "result.json").read_text())
     assert [v["status"] for v in result["variations"]] == ["completed", "failed", "completed"]
     assert (target / "report.md").read_text() == run["report"]["contents"]
