@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from aideator_gateway.scripted_model.script import Reply, Text
 from tests.support.command import run
 from tests.support.gateways import serving
 from tests.support.locks import locked
@@ -126,17 +127,19 @@ def test_a_reader_of_a_log_that_cannot_be_read_is_cut_off_and_comes_back(
     shared_repository: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    with talking_gateway(data, words=100) as gateway:
+    # More than is kept in memory, so that who begins at its start reads the database.
+    long: Reply = [Text(["long" * 50_000] * 8), Text("word " * 100, pace=0.05)]
+    with talking_gateway(data, replies=[long]) as gateway:
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
         with Reader(gateway, run_id) as reader:
-            reader.wait_for(10)
+            reader.wait_for(20)
             path = data / "aideator.db"
             with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as database:
-                database.execute("ALTER TABLE event RENAME TO hidden")
+                database.execute("ALTER TABLE segment RENAME TO hidden")
                 with Reader(gateway, run_id) as late:
                     late.wait_ended()
                 assert late.broken is not None
-                database.execute("ALTER TABLE hidden RENAME TO event")
+                database.execute("ALTER TABLE hidden RENAME TO segment")
             reader.wait_ended()
         assert f"a reader of {run_id} is cut off: " in gateway.log.read_text()
         assert "Traceback" not in gateway.log.read_text()

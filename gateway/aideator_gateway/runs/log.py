@@ -140,6 +140,7 @@ class EventLog:
 
     def deleted(self, run_id: str) -> None:
         """Tell readers of a run that was deleted."""
+        self._tails.pop(run_id, None)
         self._ring(run_id)
 
     def _publish(self, packed: Packed) -> None:
