@@ -88,7 +88,6 @@ async def run_attempt(
         if checking is not None:
             container = checking.image or bench.workspace
             check = await run_check(container, tree, checking.command)
-    total = ending.total
     return Variation(
         variation_id=attempt.variation_id,
         label=task.condition.label or "",
@@ -102,13 +101,7 @@ async def run_attempt(
         summary=ending.summary if isinstance(ending, CompletedEvent) else "",
         turns=ending.turns,
         seconds=ending.seconds,
-        usage=Usage(
-            input_tokens=total.input_tokens,
-            output_tokens=total.output_tokens,
-            cache_write_tokens=total.cache_write_tokens,
-            cache_read_tokens=total.cache_read_tokens,
-            cost_usd=total.cost_usd,
-        ),
+        usage=Usage(**ending.total.model_dump()),
         patch_bytes=patch.bytes if patch else 0,
         patch_truncated=patch.truncated if patch else False,
         files_changed=patch.files if patch else 0,

@@ -1,9 +1,11 @@
 """Usage object."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from dagger import Doc, field
 
+from aideator.protocol.events import Usage as Counted
 from aideator.sdk import dagger_object
 
 
@@ -21,10 +23,5 @@ class Usage:
 
     @property
     def tokens(self) -> int:
-        """All tokens together."""
-        return (
-            self.input_tokens
-            + self.output_tokens
-            + self.cache_write_tokens
-            + self.cache_read_tokens
-        )
+        """All tokens together, as ``max_tokens`` counts them."""
+        return Counted.model_validate(asdict(self)).tokens
