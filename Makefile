@@ -86,8 +86,8 @@ types: $(STAMP) page-or-warn ## Check types, strictly; building the page checks 
 
 check: lint types test-page test ## All of it, as CI does.
 
-bench: $(STAMP) ## Measure delays, and print them.
-	@$(RUN)/python benchmarks/stream_delay.py
+bench: $(STAMP) ## Measure the stream beside its peers, and write docs/benchmarks.md.
+	@$(RUN)/python benchmarks/report.py
 
 eval: $(STAMP) ## Let a real model do the small tasks, and print a table (needs a key; options in EVAL).
 	@$(RUN)/python benchmarks/eval.py $(EVAL)

@@ -32,7 +32,7 @@ from aideator_gateway.backends.dagger.telemetry import LogReceiver
 from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Reply, Text
 from aideator_gateway.scripted_model.server import ScriptedModel
-from benchmarks.stream_delay import percentile
+from benchmarks.gateway import percentile
 from tests.support.gateways import Gateway, serving
 from tests.support.repositories import make_repository
 

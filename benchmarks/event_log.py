@@ -1,20 +1,18 @@
 """How fast the event log takes events, and how fast its readers get them, beside peers.
 
-Everything is in one process and on one disk, and stays on 127.0.0.1. In each round ours and
-the peers take turns, so that a machine that becomes slower meets all of them; printed are the
-medians of all rounds, and ratios of the medians.
+Everything is in one process and on one disk, and stays on 127.0.0.1. Ours and the peers take
+turns, so that a machine that becomes slower meets all of them.
 
 - ingest: events of 200 bytes into the log, committed durably, against raw ``executemany`` in
   batches of 1,000 with ``synchronous=FULL``.
 - replay: one reader gets a stored log over HTTP, with the time to its first byte.
 - delivery: readers who follow live and readers who replay, all at once over HTTP, against
-  sse-starlette sending the same number of events of the same size to as many readers.
+  sse-starlette sending events of the same size to as many readers, and against a bare ASGI
+  application that sends the same bytes in chunks of 64 KiB, as the ceiling.
 """
 
-import argparse
 import asyncio
 import sqlite3
-import statistics
 import sys
 import tempfile
 import time
@@ -34,6 +32,7 @@ from starlette.routing import Route
 from aideator.protocol import TextEvent, parse_line
 from aideator_gateway.hosting import HostedServer, listen
 from aideator_gateway.http.stream import EventStream
+from aideator_gateway.runs.frames import frame, numbered
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.records import as_line, as_record
@@ -41,7 +40,7 @@ from aideator_gateway.runs.store import Store
 from tests.support.event_logs import END, opened_log
 
 BATCH = 1000
-ROUND: dict[str, list[float]] = {}
+ROUND: dict[str, float] = {}
 
 
 def event(seq: int) -> TextEvent:
@@ -53,7 +52,7 @@ def event(seq: int) -> TextEvent:
 
 def note(name: str, value: float) -> None:
     """Keep a figure of this round."""
-    ROUND.setdefault(name, []).append(value)
+    ROUND[name] = value
 
 
 async def fill(log: EventLog, run_id: str, lines: list[bytes]) -> None:
@@ -177,33 +176,50 @@ async def deliver_sse_starlette(count: int, readers: int) -> None:
         note("sse-starlette, events/s", readers * count / (time.perf_counter() - began))
 
 
+async def deliver_bare(count: int, readers: int) -> None:
+    """Note how many events a second as many readers get from an application that only sends."""
+    chunk = b"".join(numbered(number, frame(event(1))) for number in range(320))
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(count // 320):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"event: end"})
+
+    async with served(app) as port:
+        began = time.perf_counter()
+        await asyncio.gather(*(read(port, "/", b"event: end") for _ in range(readers)))
+        sent = readers * (count // 320) * 320
+        note("bare ASGI, events/s", sent / (time.perf_counter() - began))
+
+
 def in_own_directory(measure: Callable[[Path], Coroutine[Any, Any, None]]) -> None:
     """Measure with files that are gone afterwards."""
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         asyncio.run(measure(Path(name)))
 
 
-def main() -> None:
-    """Measure in turns, and print medians."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--events", type=int, default=100_000, help="of ingest and replay")
-    parser.add_argument("--delivered", type=int, default=10_000, help="to each reader")
-    given = parser.parse_args()
-    for _ in range(given.rounds):
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
-            note("raw executemany, events/s", raw_ingest(Path(name) / "raw.db", given.events))
-        in_own_directory(lambda path: replay(path, given.events))
-        in_own_directory(lambda path: deliver(path, given.delivered, 50, 50))
-        # It is slow enough to be measured with fewer.
-        asyncio.run(deliver_sse_starlette(given.delivered // 10, 100))
-    medians = {name: statistics.median(values) for name, values in ROUND.items()}
-    for name, values in ROUND.items():
-        print(f"{name}: {medians[name]:,.0f} ({min(values):,.0f} to {max(values):,.0f})")
-    share = medians["ingest, events/s"] / medians["raw executemany, events/s"]
-    times = medians["delivery, events/s"] / medians["sse-starlette, events/s"]
-    print(f"ingest: {share:.2f} of raw executemany; delivery: {times:.1f} x sse-starlette")
+def measure(events: int, delivered: int) -> dict[str, float]:
+    """Measure everything once, ours and the peers in turns."""
+    ROUND.clear()
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        note("raw executemany, events/s", raw_ingest(Path(name) / "raw.db", events))
+    in_own_directory(lambda path: replay(path, events))
+    in_own_directory(lambda path: deliver(path, delivered, 50, 50))
+    # It is slow enough to be measured with fewer.
+    asyncio.run(deliver_sse_starlette(delivered // 10, 100))
+    asyncio.run(deliver_bare(delivered, 100))
+    found = dict(ROUND)
+    found["ingest, of raw executemany"] = (
+        found["ingest, events/s"] / found["raw executemany, events/s"]
+    )
+    found["delivery, times sse-starlette"] = (
+        found["delivery, events/s"] / found["sse-starlette, events/s"]
+    )
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    for name, value in measure(100_000, 10_000).items():
+        print(f"{name}: {value:,.2f}")
