@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -151,6 +152,35 @@ def test_an_error_puts_the_terminal_back(tmp_path: Path) -> None:
         shown.type("x")
         shown.read_until("RuntimeError: crash")
         assert shown.modes & RAW == RAW
+
+
+def test_ctrl_c_stops_no_thread_that_draws(tmp_path: Path) -> None:
+    """Linux can lose the wake-up of one that waits for room while Ctrl-C makes some."""
+    program = (
+        "import contextlib, os, signal, threading\n"
+        "from aideator_gateway.command.terminal.keys import Keys\n"
+        "heard, over = [], threading.Event()\n"
+        "def draw():\n"
+        "    while not over.is_set():\n"
+        "        os.write(1, b'.' * 20_000 + b'heard %d.' % len(heard))\n"
+        "signal.signal(signal.SIGINT, lambda *_: heard.append(1))\n"
+        "keys = Keys(lambda key: over.set(), print)\n"
+        "with contextlib.closing(keys):\n"
+        "    keys.open()\n"
+        "    thread = threading.Thread(target=draw)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+    )
+    with on_terminal([sys.executable, "-c", program], tmp_path, 80, 24, {}) as shown:
+        for count in range(40):
+            shown.read_until(f"heard {count}.", 30)
+            shown.output = b""
+            # Nothing is read meanwhile, so that there is no room for what is drawn.
+            assert shown.process.poll() is None
+            time.sleep(0.02)
+            shown.type(CTRL_C)
+        shown.type("x")
+        assert shown.finish() == 0
 
 
 def test_a_window_that_is_resized_shows_what_fits_and_nothing_of_before(

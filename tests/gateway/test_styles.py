@@ -121,6 +121,7 @@ def test_what_applied_reaches_the_model_and_stays_with_the_run(
             AIDEATOR_API_KEY="key",
         ) as gateway,
     ):  # fmt: skip
+        assert gateway.http.get("/readyz").json()["styles"] == ["haiku", *SHIPPED]
         run_id = gateway.create(
             github_url=shared_repository.as_uri(),
             conditions=[

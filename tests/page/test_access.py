@@ -130,6 +130,9 @@ def test_every_view_can_be_read_by_everybody(
     )
     look.show("#/new", ".condition")
     look.show("#/new", ".condition", click("Start 3 attempts"), "[aria-invalid=true]")
+    look.show(
+        "#/new", ".condition", lambda page: page.get_by_label("Label").first.fill(LONG), "h2.cut"
+    )
     run = f"#/runs/{finished}"
     look.show(f"{run}/results/1", ".line")
     look.show(f"{run}/results/1", ".line", press("u"))

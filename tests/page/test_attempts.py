@@ -1,5 +1,6 @@
 """Each attempt is told as it went: retries, refusals, failures, checks that are not known."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,66 @@ def test_what_went_wrong_is_told_in_plain_words(
         expect(log.get_by_role("group", name="Result of")).to_contain_text("no-such-file.py")
         page.get_by_label("Show thinking").uncheck()
         expect(log.get_by_text("First a thought.")).to_have_count(0)
+        tab.clean()
+
+
+def test_a_wait_is_told_as_a_wait_and_not_as_a_failure(
+    visit: Open, shared_repository: Path, tmp_path: Path
+) -> None:
+    limited = HttpError(429, "rate_limit_error", "Slow down.", headers={"retry-after": "1"})
+    replies: list[Reply] = [[limited], [limited], [Text("Done.")]]
+    with (
+        ScriptedModel(Script({1: replies})) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        gateway.finish(run_id)
+        tab = visit(gateway.url, f"/#/runs/{run_id}/replay")
+        log = tab.page.get_by_role("log")
+        # One line for all of them, however many there are.
+        told = log.get_by_text(re.compile(r"^Waits \d times, .* s in all, for its turn: "))
+        expect(told).to_have_count(1)
+        expect(told).to_contain_text("the model's server limits requests.")
+        expect(log).not_to_contain_text("failed")
+        tab.clean()
+
+
+def test_an_edit_is_told_by_its_file_and_its_size(
+    visit: Open, shared_repository: Path, tmp_path: Path
+) -> None:
+    new = 'def greet(name):\n    """Greet."""\n'
+    edit = {
+        "command": "str_replace",
+        "path": "greet.py",
+        "old_str": "def greet(name):\n",
+        "new_str": new,
+    }
+    replies: list[Reply] = [[ToolUse("str_replace_based_edit_tool", edit)], [Text("Done.")]]
+    with (
+        ScriptedModel(Script({1: replies})) as model,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
+            AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        gateway.finish(run_id)
+        narrow = {"width": 360, "height": 740}
+        tab = visit(gateway.url, f"/#/runs/{run_id}/replay", viewport=narrow)
+        call = tab.page.get_by_role("log").get_by_role("group").filter(has_text="edit")
+        summary = call.locator("summary")
+        expect(summary).to_contain_text(re.compile(r"edit.*greet\.py.*\+2 \u22121$"))
+        # However narrow it is, what came of it is in sight.
+        outcome, box = summary.locator("> :last-child").bounding_box(), summary.bounding_box()
+        assert outcome
+        assert box
+        assert outcome["x"] + outcome["width"] <= box["x"] + box["width"]
+        summary.click()
+        expect(call.locator(".long.del")).to_contain_text("def greet")
+        expect(call.locator(".long.add")).to_contain_text("Greet.")
         tab.clean()
 
 

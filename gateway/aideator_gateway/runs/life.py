@@ -83,6 +83,7 @@ class Runs:
     async def readiness(self) -> Readiness:
         """Say whether a run could start now, and be written down."""
         ready = await self._backend.readiness()
+        ready = ready.model_copy(update={"styles": self.styles.names()})
         trouble = self._log.trouble
         if trouble is None and self._spending is not None and self._spending.used_up:
             trouble = self._spending.reason

@@ -244,3 +244,4 @@ class Readiness(BaseModel):
     providers: dict[str, str | None] = Field(
         default={}, description="Model servers by name, each with why it cannot be asked, or null."
     )
+    styles: list[str] = Field(default=[], description="Styles that conditions may name.")

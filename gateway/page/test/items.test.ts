@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Message } from "../src/api/types";
-import { Attempt } from "../src/run/items";
+import { Attempt, waitWords } from "../src/run/items";
 
 let time = 1000;
 const say = (attempt: Attempt, data: Partial<Message>): void =>
@@ -35,4 +35,18 @@ test("events of types that are not known yet change nothing", () => {
   const attempt = new Attempt(1);
   say(attempt, { type: "later" as Message["type"], content: "?" });
   expect(attempt.items).toEqual([]);
+});
+
+test("waits for a turn are counted together, and are no failure", () => {
+  const attempt = new Attempt(1);
+  const wait = { type: "wait", cause: "busy", message: "others are asking", turn: 1, try: 1 } as const;
+  say(attempt, { ...wait, seconds: 2 });
+  expect(attempt.doing).toBe("waiting 2.0 s for its turn: others are asking");
+  say(attempt, { ...wait, seconds: 3 });
+  say(attempt, { ...wait, seconds: 3, message: "the server is overloaded" });
+  const told = attempt.items.map((item) => (item.kind === "wait" ? waitWords(item) : item.kind));
+  expect(told).toEqual([
+    "Waits 2 times, 5.0 s in all, for its turn: others are asking.",
+    "Waits 3.0 s for its turn: the server is overloaded.",
+  ]);
 });

@@ -78,7 +78,8 @@ def _message(event: Message, *, scripted: bool) -> tuple[str, str]:
             return f"← {first[:BRIEF]}", "red" if event.is_error else "dim"
         case "retry":
             wait = f"again in {event.wait_seconds or 0:.1f} s"
-            return f"{event.message}; {wait}. What this turn has said does not count.", "yellow"
+            why = (event.message or "").rstrip(".")
+            return f"{why}; {wait}. What this turn has said does not count.", "yellow"
         case "wait":
             return f"waits {event.seconds or 0:.1f} s: {event.message}", "yellow"
         case "usage" if event.total is not None:

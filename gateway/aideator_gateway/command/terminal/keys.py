@@ -40,6 +40,9 @@ _SHOW_CURSOR = "\x1b[?25h"
 # may, Linux spins in that call, deaf to signals, and holds up the reader who would make room.
 _AT_ONCE = termios.TCSANOW
 
+_LOCAL_MODES = 3
+"""Their place in what ``termios`` answers."""
+
 
 class Keys:
     """Reads keys in a thread of its own, where standard input is a terminal; else does nothing.
@@ -112,6 +115,11 @@ class Keys:
     def _take(self) -> None:
         with contextlib.suppress(termios.error):  # the terminal may be gone
             tty.setcbreak(self._fd, _AT_ONCE)
+            modes = termios.tcgetattr(self._fd)
+            # Else Ctrl-C throws away what is not read yet, and Linux may forget to tell the thread
+            # that waits for room that there is some: nothing is drawn any more, nor said.
+            modes[_LOCAL_MODES] |= termios.NOFLSH
+            termios.tcsetattr(self._fd, _AT_ONCE, modes)
 
     def _put_back(self) -> None:
         if self._before is not None and self._in_front():

@@ -1,6 +1,5 @@
 """Runs and variations as tables."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich.table import Table
@@ -21,6 +20,9 @@ from aideator_gateway.command.terminal.text import (
 )
 from aideator_gateway.runs.model import Run, Variation
 
+PROMPT = 100
+"""Most characters of a prompt that a list shows."""
+
 FILES = 8
 """Most files that a table of them lists."""
 
@@ -39,12 +41,15 @@ def variations_table(run: Run, same: Mapping[int, int] | None = None) -> Table:
     models = {v.condition.model or run.model for v in run.variations}
     labelled = any(v.condition.label for v in run.variations)
     styled = any(v.condition.style for v in run.variations)
+    served = any(v.condition.provider for v in run.variations)
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("#", justify="right")
     if labelled:
         table.add_column("label", no_wrap=True, overflow="ellipsis", max_width=24)
     if styled:
         table.add_column("style", no_wrap=True, overflow="ellipsis", max_width=24)
+    if served:
+        table.add_column("provider", no_wrap=True, overflow="ellipsis", max_width=24)
     if len(models) > 1:
         table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=24)
     table.add_column("status")
@@ -59,6 +64,7 @@ def variations_table(run: Run, same: Mapping[int, int] | None = None) -> Table:
             str(variation.variation_id),
             *([Text(one_line(variation.condition.label or ""))] if labelled else []),
             *([Text(one_line(variation.condition.style or ""))] if styled else []),
+            *([Text(one_line(variation.condition.provider or "default"))] if served else []),
             *([Text(one_line(variation.condition.model or run.model))] if len(models) > 1 else []),
             _status(variation),
             str(variation.turns),
@@ -126,7 +132,7 @@ def runs_table(runs: Sequence[Run]) -> Table:
     table.add_column("prompt")
     for run in runs:
         winner = run.winning_variation_id
-        prompt = textwrap.shorten(printable(run.prompt), 100, placeholder=" …")
+        prompt = _brief(run.prompt)
         table.add_row(
             run.run_id,
             run.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
@@ -143,6 +149,14 @@ def runs_table(runs: Sequence[Run]) -> Table:
             ),
         )
     return table
+
+
+def _brief(prompt: str) -> str:
+    """Return a prompt as one line, cut between words where it has some."""
+    words = " ".join(printable(prompt).split())
+    if len(words) <= PROMPT:
+        return words
+    return f"{words[:PROMPT].rpartition(' ')[0] or words[:PROMPT]} …"
 
 
 def model_line(run: Run) -> str:

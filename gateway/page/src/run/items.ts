@@ -32,7 +32,17 @@ export interface NoteItem extends OfTurn {
   bad: boolean;
 }
 
-export type Item = (TextItem | ToolItem | NoteItem) & { key: number };
+/** Waits for one turn at the model's server, one after the other for the same cause. */
+export interface WaitItem extends OfTurn {
+  kind: "wait";
+  cause: string;
+  count: number;
+  seconds: number;
+}
+
+type Said = TextItem | ToolItem | NoteItem | WaitItem;
+
+export type Item = Said & { key: number };
 
 export type AttemptEvent =
   | { name: "message"; data: Message }
@@ -117,15 +127,9 @@ export class Attempt {
       case "retry":
         this.retry(data, place);
         break;
-      case "wait": {
-        const wait = `${visible(data.message ?? data.cause ?? "")}`;
-        this.doing = `waiting ${(data.seconds ?? 0).toFixed(1)} s: ${wait}`;
-        this.add({
-          kind: "status", bad: false, ...place,
-          text: `Waits ${(data.seconds ?? 0).toFixed(1)} s: ${wait}.`,
-        });
+      case "wait":
+        this.wait(data, place);
         break;
-      }
       case "patch":
         this.patch = data.patch ?? undefined;
         this.doing = "handing over its patch";
@@ -182,10 +186,25 @@ export class Attempt {
     });
   }
 
-  private add(item: TextItem | ToolItem | NoteItem): void {
+  private wait(data: Message, place: OfTurn): void {
+    const cause = visible(data.message ?? data.cause ?? "");
+    const seconds = data.seconds ?? 0;
+    this.doing = `waiting ${duration(seconds)} for its turn: ${cause}`;
+    const open = this.items.at(-1);
+    if (open?.kind === "wait" && open.cause === cause && open.turn === place.turn && open.try_ === place.try_) {
+      open.count += 1;
+      open.seconds += seconds;
+    } else this.add({ kind: "wait", cause, count: 1, seconds, ...place });
+  }
+
+  private add(item: Said): void {
     this.items.push({ ...item, key: this.key++ });
   }
 }
+
+/** A wait in plain words: it is no failure, and nothing is said anew. */
+export const waitWords = ({ cause, count, seconds }: WaitItem): string =>
+  `${count === 1 ? `Waits ${duration(seconds)}` : `Waits ${count} times, ${duration(seconds)} in all,`} for its turn: ${cause}.`;
 
 const STOPS: Record<string, string> = {
   end_turn: "Finished.",

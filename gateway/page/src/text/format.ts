@@ -26,21 +26,22 @@ export function short(value: number): string {
 }
 
 /** Cost in US dollars; a model without a known price has an unknown cost, not none. */
-export function cost(usd: number | null | undefined): string {
+function dollars(usd: number | null | undefined): string {
   if (usd === null || usd === undefined) return "cost unknown";
   if (usd === 0) return "$0";
   return usd < 0.01 ? `$${usd.toFixed(4)}` : `$${usd.toFixed(2)}`;
 }
 
-/** What the attempts cost together, unknown if one of them is. */
-export function totalCost(usages: (Usage | undefined)[]): number | null {
-  let sum = 0;
-  for (const usage of usages) {
-    if (!usage || tokens(usage) === 0) continue;
-    if (usage.cost_usd === null || usage.cost_usd === undefined) return null;
-    sum += usage.cost_usd;
-  }
-  return usages.some((usage) => tokens(usage) > 0) ? sum : null;
+/**
+ * What attempts cost together, in words: unknown if that of one of them is, and nothing at all
+ * where no token was used. The scripted demo costs nothing.
+ */
+export function cost(usages: (Usage | undefined)[], { scripted = false } = {}): string {
+  const used = usages.filter((usage) => tokens(usage) > 0);
+  if (used.length === 0) return "";
+  if (scripted) return "no cost";
+  const known = used.map((usage) => usage?.cost_usd ?? null);
+  return dollars(known.includes(null) ? null : known.reduce<number>((sum, usd) => sum + (usd ?? 0), 0));
 }
 
 export function duration(seconds: number): string {

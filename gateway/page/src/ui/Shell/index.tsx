@@ -1,10 +1,11 @@
 /** What every view has around it: the bar, the token's question, the list of keys. */
 import { useEffect, useState } from "preact/hooks";
-import { setToken, token, tokenWanted } from "../../api/token";
+import { token, tokenWanted } from "../../api/token";
 import { go, route } from "../../router";
 import { loadReadiness, readiness } from "../../server";
 import { List } from "../../views/List";
 import { announcement } from "../announce";
+import { AskToken } from "../AskToken";
 import { Boundary } from "../Boundary";
 import { Dialog } from "../Dialog";
 import { lazy } from "../Lazy";
@@ -115,42 +116,6 @@ function ThemeChoice() {
         </option>
       ))}
     </select>
-  );
-}
-
-function AskToken() {
-  const [value, setValue] = useState("");
-  const refused = token.value !== null;
-  return (
-    <form
-      class="ask-token"
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (value.trim()) setToken(value.trim());
-      }}
-    >
-      <h1>This server asks for a token</h1>
-      <p class="soft">
-        It is the value of <code>AIDEATOR_TOKEN</code> that the server was started with. It stays in
-        this tab and is forgotten when you close it.
-      </p>
-      {refused && (
-        <p class="bad" role="alert">
-          The server did not take that token.
-        </p>
-      )}
-      <label>
-        Token
-        <input
-          type="password"
-          autocomplete="off"
-          autoFocus
-          value={value}
-          onInput={(event) => setValue(event.currentTarget.value)}
-        />
-      </label>
-      <button class="primary">Go on</button>
-    </form>
   );
 }
 

@@ -4,7 +4,7 @@ import { api, ask, Problem } from "../../api/client";
 import { hasEnded, type Run } from "../../api/types";
 import { go } from "../../router";
 import { readiness } from "../../server";
-import { ago, cost, moment, plural, repositoryName, totalCost } from "../../text/format";
+import { ago, cost, moment, plural, repositoryName } from "../../text/format";
 import { firstLine, visible } from "../../text/visible";
 import { announce } from "../../ui/announce";
 import { Dialog } from "../../ui/Dialog";
@@ -171,10 +171,10 @@ function Row({ run, onDelete }: { run: Run; onDelete(): void }) {
             <span class="soft">chosen</span> <Number id={run.winning_variation_id} chosen />
           </>
         ) : (
-          <span class="soft">{(run.selections ?? []).length > 0 ? "none of them" : hasEnded(run.status) ? "not chosen yet" : ""}</span>
+          <span class="soft">{unchosen(run)}</span>
         )}
       </span>
-      <span class="run-cost soft number">{cost(totalCost(run.variations.map((one) => one.usage)))}</span>
+      <span class="run-cost soft number">{cost(run.variations.map((one) => one.usage), run)}</span>
       <time class="run-time soft number" dateTime={run.created_at} title={moment(run.created_at)}>
         {ago(run.created_at)}
       </time>
@@ -189,6 +189,13 @@ function Row({ run, onDelete }: { run: Run; onDelete(): void }) {
       </button>
     </li>
   );
+}
+
+/** Why no attempt is chosen, where there was one to choose. */
+function unchosen(run: Run): string {
+  if ((run.selections ?? []).length > 0) return "none of them";
+  const choice = hasEnded(run.status) && run.variations.some((one) => one.status === "completed");
+  return choice ? "not chosen" : "";
 }
 
 function Welcome() {

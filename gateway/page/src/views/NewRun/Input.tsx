@@ -1,4 +1,5 @@
 /** One field of the form, whatever its kind, with what it is for and what is wrong with it. */
+import type { Offer, Offers } from "./offers";
 import type { Field, Value } from "./schema";
 
 interface Props {
@@ -9,6 +10,7 @@ interface Props {
   errors: ReadonlyMap<string, string>;
   /** What it is for stands in the empty field, where there is little room. */
   compact?: boolean;
+  offers?: Offers;
   onChange(value: Value): void;
 }
 
@@ -17,16 +19,17 @@ export const idOf = (path: string): string => `field-${path.replaceAll(".", "-")
 export function Input(props: Props) {
   const { field, path, value, errors, onChange } = props;
   if (field.kind === "group") return <Group {...props} />;
+  const offer = props.offers?.[field.name];
   const id = idOf(path);
   const error = errors.get(path);
-  const described = [field.description && `${id}-help`, error && `${id}-error`].filter(Boolean).join(" ");
+  const described = [error && `${id}-error`, offer?.warning && `${id}-warning`, field.description && `${id}-help`].filter(Boolean).join(" ");
   const common = {
     id,
     name: path,
     "aria-invalid": error ? ("true" as const) : undefined,
     "aria-describedby": described || undefined,
-    placeholder: field.placeholder || (props.compact ? field.description : ""),
   };
+  const placeholder = offer?.standard ?? (field.placeholder || (props.compact ? field.description : ""));
   const text = value === undefined || value === null ? "" : String(value);
   const change = (event: { currentTarget: { value: string } }): void => onChange(event.currentTarget.value);
   return (
@@ -35,7 +38,9 @@ export function Input(props: Props) {
         {field.label}
         {field.required && <span class="soft"> (required)</span>}
       </label>
-      {field.kind === "choice" ? (
+      {offer?.choices ? (
+        <Choices common={common} offer={offer} value={text} onChange={change} />
+      ) : field.kind === "choice" ? (
         <select {...common} value={text} onChange={change}>
           <option value="">{field.placeholder || "default"}</option>
           {field.choices.map((choice) => (
@@ -50,11 +55,12 @@ export function Input(props: Props) {
           onChange={(event) => onChange(event.currentTarget.checked)}
         />
       ) : field.kind === "text" || field.kind === "json" ? (
-        <textarea {...common} class={field.kind === "json" ? "mono" : ""} rows={field.name === "prompt" ? 6 : 3} value={text} onInput={change} />
+        <textarea {...common} placeholder={placeholder} class={field.kind === "json" || field.name === "check" ? "mono" : ""} rows={field.name === "prompt" ? 6 : 3} value={text} onInput={change} />
       ) : (
         <input
           {...common}
           type="text"
+          placeholder={placeholder}
           inputMode={field.kind === "number" ? (field.whole ? "numeric" : "decimal") : undefined}
           autocomplete="off"
           spellcheck={false}
@@ -67,12 +73,37 @@ export function Input(props: Props) {
           {error}
         </p>
       )}
+      {offer?.warning && <p class="warn help" id={`${id}-warning`}>{offer.warning}</p>}
       {field.description && (
         <p class={props.compact ? "hidden" : "soft help"} id={`${id}-help`}>
           {field.description}
         </p>
       )}
     </div>
+  );
+}
+
+interface ChoicesProps {
+  common: object;
+  offer: Offer;
+  value: string;
+  onChange(event: { currentTarget: { value: string } }): void;
+}
+
+/** What the server has by name. A name that it does not have any more can still be seen. */
+function Choices({ common, offer, value, onChange }: ChoicesProps) {
+  const choices = offer.choices ?? [];
+  const gone = value !== "" && !choices.some((choice) => choice.name === value);
+  return (
+    <select {...common} value={value} onChange={onChange}>
+      <option value="">{offer.standard ?? "none"}</option>
+      {gone && <option>{value}</option>}
+      {choices.map((choice) => (
+        <option key={choice.name} value={choice.name}>
+          {choice.problem ? `${choice.name} (cannot be asked)` : choice.name}
+        </option>
+      ))}
+    </select>
   );
 }
 

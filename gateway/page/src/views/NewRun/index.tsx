@@ -6,10 +6,12 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { api, ask, newKey, Problem } from "../../api/client";
 import type { NewRun as Body } from "../../api/types";
 import { go } from "../../router";
-import { apiDescription } from "../../server";
+import { apiDescription, readiness } from "../../server";
+import { visible } from "../../text/visible";
 import { announce } from "../../ui/announce";
 import { Number } from "../../ui/Status";
 import { idOf, Input } from "./Input";
+import { offersOf, withProblemOf, type Offers } from "./offers";
 import { collectAll, Schemas, type Field, type Value } from "./schema";
 import "./style.css";
 
@@ -43,6 +45,7 @@ export default function NewRun() {
       (error: unknown) => setProblem(error instanceof Error ? error.message : String(error)),
     );
   }, []);
+  const offers = useMemo(() => offersOf(readiness.value), [readiness.value]);
   useEffect(() => sessionStorage.setItem(DRAFT, JSON.stringify(values)), [values]);
 
   const sorted = useMemo(() => {
@@ -143,6 +146,7 @@ export default function NewRun() {
                   fields={sorted.conditions?.item?.fields ?? []}
                   values={(conditions[at] ?? {}) as Values}
                   errors={errors}
+                  offers={offers}
                   onChange={(value) => {
                     const list = Array.from({ length: Math.max(count, conditions.length) }, (_, other) => conditions[other] ?? {});
                     list[at] = value;
@@ -156,7 +160,7 @@ export default function NewRun() {
       </fieldset>
       <div class="fields">
         {sorted.rest.map((field) => (
-          <Input key={field.name} field={field} path={field.name} value={values[field.name]} errors={errors} onChange={(value) => set(field.name, value)} />
+          <Input key={field.name} field={field} path={field.name} value={values[field.name]} errors={errors} offers={offers} onChange={(value) => set(field.name, value)} />
         ))}
       </div>
       <p class="row">
@@ -172,29 +176,35 @@ export default function NewRun() {
 }
 
 /** Shown at once; the others are under “More”. */
-const FEW = ["label", "style", "model", "instructions"];
+const FEW = ["label", "style", "provider", "model", "instructions"];
+
+/** A choice of one is none: it stands back, but is there. */
+const shownAtOnce = (name: string, offers: Offers): boolean =>
+  FEW.includes(name) && (name !== "provider" || (offers[name]?.choices?.length ?? 0) > 0);
 
 function ConditionForm(props: {
   at: number;
   fields: Field[];
   values: Values;
   errors: ReadonlyMap<string, string>;
+  offers: Offers;
   onChange(values: Values): void;
 }) {
   const { at, fields, values, errors, onChange } = props;
+  const offers = withProblemOf(values["provider"], props.offers);
   const path = `conditions.${at}`;
   const inputs = (some: Field[], compact: boolean) =>
     some.map((field) => (
-      <Input key={field.name} field={field} path={`${path}.${field.name}`} value={values[field.name]} errors={errors} compact={compact} onChange={(value) => onChange({ ...values, [field.name]: value })} />
+      <Input key={field.name} field={field} path={`${path}.${field.name}`} value={values[field.name]} errors={errors} offers={offers} compact={compact} onChange={(value) => onChange({ ...values, [field.name]: value })} />
     ));
-  const few = FEW.flatMap((name) => fields.filter((field) => field.name === name));
-  const more = fields.filter((field) => !FEW.includes(field.name));
+  const few = FEW.flatMap((name) => fields.filter((field) => field.name === name && shownAtOnce(name, offers)));
+  const more = fields.filter((field) => !few.includes(field));
   const wrong = more.some((field) => [...errors.keys()].some((name) => name.startsWith(`${path}.${field.name}`)));
   const filled = more.filter((field) => values[field.name] !== undefined && values[field.name] !== "").length;
   return (
     <section class="condition" aria-label={`Attempt ${at + 1}`}>
-      <h2 class="row">
-        <Number id={at + 1} /> {String(values["label"] ?? "")}
+      <h2 class="cut">
+        <Number id={at + 1} /> {visible(String(values["label"] ?? ""))}
       </h2>
       {errors.get(path) && <p class="bad error">{errors.get(path)}</p>}
       {inputs(few, true)}

@@ -95,7 +95,7 @@ export class Schemas {
       schema,
       required,
       label: words(name),
-      description: schema.description ?? "",
+      description: inPageWords(schema.description ?? ""),
       placeholder: placeholder(schema),
       whole: schema.type === "integer",
       fields: kind === "group" ? this.group(schema) : [],
@@ -134,6 +134,9 @@ function placeholder(schema: Schema): string {
   const example = schema.examples?.[0];
   return typeof example === "string" && example.length < LINE ? example : "";
 }
+
+/** What the API calls a variation is an attempt to readers of the page. */
+const inPageWords = (text: string): string => text.replace(/\bvariation(s?)\b/g, "attempt$1");
 
 const WHOLE_WORDS: Record<string, string> = {
   github_url: "Repository",

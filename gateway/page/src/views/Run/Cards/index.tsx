@@ -7,9 +7,9 @@ import { cost, count, duration, plural, short, tokens } from "../../../text/form
 import { Markdown } from "../../../text/Markdown";
 import { sentences, visible } from "../../../text/visible";
 import { Number, Status } from "../../../ui/Status";
-import { nameOf } from "../Columns";
+import { nameOf } from "../name";
 import type { Found, Likes } from "../Results";
-import { Long } from "../Transcript";
+import { Long } from "../Transcript/Long";
 import "../../../text/text.css";
 import "./style.css";
 
@@ -36,17 +36,19 @@ export function Cards({ run, found, likes, shown, against, onShow, onChoose }: P
       {found.map(({ variation }) => {
         const id = variation.variation_id;
         const chosen = run.winning_variation_id === id;
+        const spent = cost([variation.usage], run);
         const classes = ["card", (id === shown || id === against) && "shown", chosen && "chosen-card"].filter(Boolean).join(" ");
         return (
           <li key={id} class={classes}>
             <p class="row card-title">
               <Number id={id} chosen={chosen} /> <strong class="grow card-name" title={nameOf(variation)}>{nameOf(variation)}</strong>
+              {chosen && <span class="card-chosen">chosen</span>}
             </p>
             <Size variation={variation} most={most} />
             <p class="card-facts soft number">
               <span>{plural(variation.turns ?? 0, "turn")}</span>
-              <span>{short(tokens(variation.usage))} tokens</span>
-              <span>{cost(variation.usage?.cost_usd)}</span>
+              <span>{tokens(variation.usage) > 0 ? `${short(tokens(variation.usage))} tokens` : "no tokens"}</span>
+              {spent && <span>{spent}</span>}
               {variation.seconds !== null && variation.seconds !== undefined && <span>{duration(variation.seconds)}</span>}
             </p>
             <Ending run={run} variation={variation} />

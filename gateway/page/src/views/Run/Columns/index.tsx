@@ -4,8 +4,8 @@ import type { Attempt } from "../../../run/items";
 import type { Session } from "../../../run/session";
 import { hasEnded, type Run, type Variation } from "../../../api/types";
 import { cost, duration, short, tokens } from "../../../text/format";
-import { visible } from "../../../text/visible";
 import { Number, Status } from "../../../ui/Status";
+import { nameOf } from "../name";
 import { Transcript } from "../Transcript";
 import "./style.css";
 
@@ -86,6 +86,7 @@ function ColumnHead({ run, attempt, variation, now, replayed }: HeadProps) {
   const until = going ? Math.max(now(), attempt.last ?? 0) : (attempt.last ?? 0);
   const seconds = attempt.began === null ? null : Math.max(0, until - attempt.began);
   const usage = attempt.usage;
+  const spent = cost([usage], run);
   return (
     <header class="column-head">
       <p class="row">
@@ -94,8 +95,8 @@ function ColumnHead({ run, attempt, variation, now, replayed }: HeadProps) {
       <p class="column-facts soft number">
         <Status status={status} />
         <span>turn {attempt.turn}</span>
-        <span>{usage ? `${short(tokens(usage))} tokens` : "no tokens yet"}</span>
-        {usage && <span>{cost(usage.cost_usd)}</span>}
+        <span>{tokens(usage) > 0 ? `${short(tokens(usage))} tokens` : going ? "no tokens yet" : "no tokens"}</span>
+        {spent && <span>{spent}</span>}
         {seconds !== null && <span>{duration(seconds)}</span>}
         {attempt.patch && attempt.patch.files === 0 && <span class="warn">changed nothing</span>}
         {attempt.patch && attempt.patch.files > 0 && (
@@ -108,14 +109,4 @@ function ColumnHead({ run, attempt, variation, now, replayed }: HeadProps) {
       {checking && <p class="column-doing soft cut">its check is running</p>}
     </header>
   );
-}
-
-export function nameOf(variation: Variation): string {
-  const { label, style, provider, model, effort, temperature, instructions } = variation.condition;
-  const words = [
-    label, style !== label && style, provider, model, effort && `effort ${effort}`,
-    temperature !== null && temperature !== undefined && `temperature ${temperature}`,
-    !label && !style && instructions && `“${instructions.slice(0, 60)}”`,
-  ].filter(Boolean);
-  return visible(words.join(" · ")) || `Attempt ${variation.variation_id}`;
 }

@@ -5,11 +5,14 @@ import type { Patch } from "../../../run/patches";
 import { count, plural } from "../../../text/format";
 import { visible } from "../../../text/visible";
 import { useShortcuts } from "../../../ui/shortcuts";
+import { Number } from "../../../ui/Status";
+import { nameOf } from "../name";
 import { Files, type Entry } from "../Files";
 import type { Found } from "../Results";
 import { foldedAtFirst, pairRows, patchRows, sizeOf, type DiffRow } from "./rows";
 import { Counts, Diff, relationWords } from ".";
 
+const NO_NAMES: ReadonlyMap<number, string> = new Map();
 const SPLIT = "aideator.split";
 const NARROW = matchMedia("(max-width: 900px)");
 
@@ -24,10 +27,10 @@ export function PatchView({ id, patch, found }: { id: number; patch: Patch; foun
     localStorage.setItem(SPLIT, on ? "yes" : "no");
   };
   useShortcuts("Patch", [{ keys: ["u"], what: "One column or two", run: () => choose(!split) }]);
-  const entries: Entry[] = files.map((file) => ({ path: file.path, note: <Counts added={file.added} removed={file.removed} />, touched: touchedBy(found, file.path), shown: id }));
+  const entries: Entry[] = files.map((file) => ({ path: file.path, note: <Counts added={file.added} removed={file.removed} />, ...touching(found, file.path, file.body, [id]) }));
   if (files.length === 0) return <p class="empty">Attempt {id} changed nothing.</p>;
   return (
-    <Frame label={`Patch of attempt ${id}`} entries={entries} rows={rows} sides={null} folded={folded} fold={fold}>
+    <Frame label={`Patch of attempt ${id}`} entries={entries} rows={rows} sides={null} folded={folded} fold={fold} names={NO_NAMES}>
       <div class="row wide-only" role="group" aria-label="Columns">
         <button aria-pressed={!split} onClick={() => choose(false)}>
           Unified
@@ -71,8 +74,7 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
         <span class="hidden"> {relationWords(pair.relation, a, b)}</span>
       </span>
     ),
-    touched: touchedBy(found, pair.path),
-    shown: a,
+    ...touching(found, pair.path, (pair.a ?? pair.b)?.body, [a, b]),
   }));
   const facts = [
     sum("differ") && `${plural(sum("differ"), "file")} changed differently`,
@@ -99,7 +101,7 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
           </>
         )}
       </p>
-      <Frame label={`Attempt ${a} against attempt ${b}`} entries={entries} rows={rows} sides={[a, b]} folded={folded} fold={fold}>
+      <Frame label={`Attempt ${a} against attempt ${b}`} entries={entries} rows={rows} sides={[a, b]} folded={folded} fold={fold} names={new Map(found.map(({ variation }) => [variation.variation_id, nameOf(variation)]))}>
         <label class="row">
           <input type="checkbox" checked={only} onChange={(event) => setOnly(event.currentTarget.checked)} />
           Only where they differ
@@ -109,11 +111,13 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
   );
 }
 
-function touchedBy(found: readonly Found[], path: string): { id: number; body: string }[] {
-  return found.flatMap(({ variation, patch }) => {
+/** Who touches a file besides those that are shown, and who does the same to it. */
+function touching(found: readonly Found[], path: string, body: string | undefined, shown: number[]): Pick<Entry, "others" | "touches"> {
+  const all = found.flatMap(({ variation, patch }) => {
     const file = patch && filesByPath(patch).get(path);
-    return file ? [{ id: variation.variation_id, body: file.body }] : [];
+    return file ? [{ id: variation.variation_id, alike: file.body === body }] : [];
   });
+  return { touches: all.length, others: all.filter((one) => !shown.includes(one.id)) };
 }
 
 const indexes = new WeakMap<Patch, Map<string, Patch["files"][number]>>();
@@ -146,11 +150,13 @@ interface FrameProps {
   sides: [number, number] | null;
   folded: ReadonlySet<string>;
   fold: Fold;
+  /** What the attempts are called. */
+  names: ReadonlyMap<number, string>;
   children: preact.ComponentChildren;
 }
 
 /** Files on the left, what is in them on the right, and a bar that stays in sight. */
-function Frame({ label, entries, rows, sides, folded, fold, children }: FrameProps) {
+function Frame({ label, entries, rows, sides, folded, fold, names, children }: FrameProps) {
   const [target, setTarget] = useState<{ path: string } | null>(null);
   const [current, setCurrent] = useState("");
   const paths = entries.map((entry) => entry.path);
@@ -174,8 +180,11 @@ function Frame({ label, entries, rows, sides, folded, fold, children }: FramePro
           </button>
           {sides && (
             <div class="side-names" aria-hidden="true">
-              <span>attempt {sides[0]}</span>
-              <span>attempt {sides[1]}</span>
+              {sides.map((id) => (
+                <span key={id} class="cut">
+                  <Number id={id} /> {names.get(id)}
+                </span>
+              ))}
             </div>
           )}
         </div>

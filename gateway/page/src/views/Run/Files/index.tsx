@@ -10,9 +10,10 @@ import "./style.css";
 export interface Entry {
   path: string;
   note: ComponentChildren;
-  touched: { id: number; body: string }[];
-  /** The attempt whose files these are. */
-  shown: number;
+  /** Attempts that are not shown and touch it, too, and whether they do the same to it. */
+  others: { id: number; alike: boolean }[];
+  /** By how many attempts it is touched in all. */
+  touches: number;
 }
 
 const ROW = 28;
@@ -27,7 +28,7 @@ export function Files({ entries, current, onOpen }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const rows = useMemo(() => treeRows(entries.map((entry) => entry.path)), [entries.map((entry) => entry.path).join("\n")]);
   const byPath = new Map(entries.map((entry) => [entry.path, entry]));
-  const shared = entries.filter((entry) => entry.touched.length > 1).length;
+  const shared = entries.filter((entry) => entry.touches > 1).length;
   const virtual = useElementVirtual(() => box.current, { count: rows.length, estimateSize: () => ROW, overscan: 10 });
   return (
     <nav class="files" aria-label="Files">
@@ -52,11 +53,11 @@ export function Files({ entries, current, onOpen }: Props) {
                     onClick={() => onOpen(entry.path)}
                   >
                     <span class="cut grow">{visible(row.name)}</span>
-                    {entry.touched.length > 1 && <Touched entry={entry} />}
+                    {entry.others.length > 0 && <Touched others={entry.others} />}
                     {entry.note}
                   </button>
                 ) : (
-                  <span class="folder soft cut">{visible(row.name)}/</span>
+                  <span class="folder soft cut">{visible(row.name)}</span>
                 )}
               </li>
             );
@@ -67,16 +68,14 @@ export function Files({ entries, current, onOpen }: Props) {
   );
 }
 
-/** The other attempts that touch a file; underlined, if they change it the same way. */
-function Touched({ entry }: { entry: Entry }) {
-  const own = entry.touched.find((one) => one.id === entry.shown)?.body;
-  const others = entry.touched.filter((one) => one.id !== entry.shown);
-  const words = others.map((one) => `attempt ${one.id} ${one.body === own ? "changes it the same way" : "touches it too"}`).join(", ");
+/** Attempts that are not shown and touch a file, too; marked where they change it the same way. */
+function Touched({ others }: { others: Entry["others"] }) {
+  const words = others.map((one) => `attempt ${one.id} ${one.alike ? "changes it the same way" : "touches it too"}`).join(", ");
   return (
     <span class="touched" title={words}>
       {others.map((one) => (
-        <span key={one.id} class={one.body === own ? "alike" : ""} aria-hidden="true">
-          {one.body === own ? "=" : ""}
+        <span key={one.id} class={one.alike ? "alike" : ""} aria-hidden="true">
+          {one.alike ? "=" : ""}
           {one.id}
         </span>
       ))}

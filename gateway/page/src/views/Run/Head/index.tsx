@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { Session } from "../../../run/session";
 import { hasEnded, type Run } from "../../../api/types";
-import { ago, cost, moment, repositoryName, totalCost } from "../../../text/format";
+import { ago, cost, moment, repositoryName } from "../../../text/format";
 import { firstLine, sentences, visible } from "../../../text/visible";
 import { Dialog } from "../../../ui/Dialog";
 import { Status } from "../../../ui/Status";
@@ -15,12 +15,18 @@ interface Props {
   onDelete(): Promise<boolean>;
 }
 
+/** A title this long fits on two lines of a narrow window. */
+const TITLE = 50;
+
 export function Head({ run, session, onCancel, onDelete }: Props) {
   const [asking, setAsking] = useState(false);
   const [cancelling, setCancelling] = useState(false);
   const ended = hasEnded(run.status);
+  const spent = cost(run.variations.map((one) => one.usage), run);
   const line = firstLine(run.prompt, 300);
   const whole = visible(run.prompt);
+  // A title has two lines, and not more.
+  const more = whole.trim() !== line || line.length > TITLE;
   const where = [run.backend, run.isolation].filter((one, at, all) => one && all.indexOf(one) === at).join(", ");
   return (
     <header class="run-head">
@@ -53,21 +59,25 @@ export function Head({ run, session, onCancel, onDelete }: Props) {
         {run.commit && <code title={run.commit}>{run.commit.slice(0, 10)}</code>}
         {run.scripted ? <strong class="warn">scripted demo, not an LLM</strong> : <span>{visible(run.model)}</span>}
         {where && <span class="soft">in {where}</span>}
-        <span class="soft number">{cost(totalCost(run.variations.map((one) => one.usage)))}</span>
+        {spent && <span class="soft number">{spent}</span>}
         <time class="soft" dateTime={run.created_at} title={moment(run.created_at)}>
           {ago(run.created_at)}
         </time>
       </p>
-      {run.check && (
-        <p class="soft cut run-check" title={visible(run.check)}>
-          check: <code>{firstLine(run.check, 300)}</code>
-        </p>
-      )}
-      {whole.trim() !== line && (
-        <details class="whole-prompt">
-          <summary class="soft">Whole prompt</summary>
-          <pre tabIndex={0} role="group" aria-label="Whole prompt">{whole}</pre>
-        </details>
+      {(more || run.check) && (
+        <div class="run-asked">
+          {more && (
+            <details class="whole-prompt">
+              <summary class="soft">Whole prompt</summary>
+              <pre tabIndex={0} role="group" aria-label="Whole prompt">{whole}</pre>
+            </details>
+          )}
+          {run.check && (
+            <p class="soft cut run-check" title={visible(run.check)}>
+              check: <code>{firstLine(run.check, 300)}</code>
+            </p>
+          )}
+        </div>
       )}
       {run.message && (
         <p class="notice bad">

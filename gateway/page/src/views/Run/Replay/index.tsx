@@ -49,7 +49,7 @@ export function Replay({ session, run }: { session: Session; run: Run }) {
   /** Seconds from the start; null shows all of it. */
   const [position, setPosition] = useState<number | null>(null);
   const [playing, setPlaying] = useState(false);
-  const [speed, setSpeed] = useState(4);
+  const [speed, setSpeed] = useState(1);
   const moment = useRef(0);
 
   useEffect(() => {

@@ -16,7 +16,8 @@ export function Take({ run, id, path }: { run: Run; id: number; path: string }) 
         <Dialog title={`Take attempt ${id}`} onClose={() => setOpen(false)}>
           <p>In a checkout of the repository, with the command:</p>
           <Copy label="aideator apply" text={`aideator apply ${run.run_id} ${id}`} />
-          <p>Or with git alone:</p>
+          <p class="soft">Add <code>--data-dir</code> if this server was started with one.</p>
+          <p>Or with git alone, from any machine that reaches this server:</p>
           <Copy label="curl and git apply" text={`curl -fsS${header} ${location.origin}${path} | git apply`} />
           <p class="dialog-actions">
             <button onClick={() => void download(path, `${run.run_id}-${id}.patch`)}>Download the patch</button>

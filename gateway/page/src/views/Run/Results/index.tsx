@@ -12,6 +12,7 @@ import { Choose } from "../Choose";
 import { Chosen } from "../Choose/Chosen";
 import { PairView, PatchView } from "../Diff/views";
 import { Take } from "./Take";
+import { Versus } from "./Versus";
 import "./style.css";
 
 interface Props {
@@ -83,43 +84,14 @@ export function Results({ run, session, patches, rest, base }: Props) {
       <Chosen run={run} />
       <Cards run={run} found={found} likes={likes} shown={shown} against={against} onShow={(id) => show(id, null)} onChoose={setChoosing} />
       {found.some((one) => one.variation.patch) && (
-      <div class="versus row" role="group" aria-label="What is shown below">
-        <label class="row">
-          Show
-          <select value={shown} onChange={(event) => show(Number(event.currentTarget.value), against)}>
-            {ids.map((id) => (
-              <option key={id} value={id}>
-                attempt {id}
-              </option>
-            ))}
-          </select>
-        </label>
-        <label class="row">
-          against
-          <select value={against ?? ""} onChange={(event) => show(shown, Number(event.currentTarget.value) || null)}>
-            <option value="">what was there</option>
-            {ids
-              .filter((id) => id !== shown)
-              .map((id) => (
-                <option key={id} value={id}>
-                  attempt {id}
-                </option>
-              ))}
-          </select>
-        </label>
-        {against !== null && (
-          <button class="quiet" onClick={() => show(against, shown)}>
-            Swap
-          </button>
-        )}
-        <span class="grow" />
-        {hasEnded(run.status) && (
-          <button class="quiet" onClick={() => setChoosing("none")}>
-            None is good enough …
-          </button>
-        )}
-        {a?.variation.patch && against === null && <Take run={run} id={shown} path={patches.path(shown)} />}
-      </div>
+        <Versus run={run} shown={shown} against={against} onShow={show}>
+          {hasEnded(run.status) && (
+            <button class="quiet" onClick={() => setChoosing("none")}>
+              None is good enough …
+            </button>
+          )}
+          {a?.variation.patch?.files && against === null ? <Take run={run} id={shown} path={patches.path(shown)} /> : null}
+        </Versus>
       )}
       {against !== null && pairs && b ? (
         <PairView key={`${shown}-${against}`} a={shown} b={against} pairs={pairs} found={found} equal={likes.get(shown)?.get(against) ?? null} />
