@@ -1,6 +1,7 @@
 """Fixtures that more than one kind of test needs."""
 
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +26,13 @@ for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 def repository(tmp_path: Path) -> Path:
     """Return a real Git repository with one commit."""
     return make_repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """Return a directory in which a socket's path is short enough."""
+    with tempfile.TemporaryDirectory(prefix="t-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

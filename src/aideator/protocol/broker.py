@@ -9,6 +9,8 @@ JSON on standard output, each an object with one key:
     provider's problem, or null.
 ``spent``
     After each answer: run, variation, provider, model, tokens, and US dollars or null.
+``refused``
+    At most once a second: how many requests were refused since the last such line, by cause.
 ``revoked``
     The answer to ``revoke``: run, variation, and what it has spent in all.
 ``report``
