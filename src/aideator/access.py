@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -11,7 +11,8 @@ from dagger import Container, Secret, Service, dag
 
 from aideator.containers import broker_image, not_prepared, python
 from aideator.errors import engine_message, unusable
-from aideator.protocol import MODEL_HOST
+from aideator.model_server import ModelServer, host_of
+from aideator.protocol import DEFAULT_PROVIDER, MODEL_HOST
 from aideator.protocol.broker import BrokerConfig, KeySource, Provider
 from aideator.protocol.commands import NOBODY
 from aideator.protocol.tokens import Grant, run_secret, token_for
@@ -21,28 +22,17 @@ _PORT = 8080
 BROKER_URL = f"http://{_HOST}:{_PORT}"
 """Where agents find the module's own broker."""
 
+Servers = Mapping[str, ModelServer]
+"""Model servers by name, those that are asked."""
+
 _SECRETS = "/run/secrets"
+_CREDENTIALS = {
+    "bedrock": "AWS_SHARED_CREDENTIALS_FILE",
+    "vertex": "GOOGLE_APPLICATION_CREDENTIALS",
+}
 _CONFIG = "/aideator/broker.json"
 # Not the agents': a limit on processes counts all that one user id has on the machine.
 _USER = f"{NOBODY - 1}:{NOBODY - 1}"
-
-
-@dataclass(frozen=True)
-class ModelServer:
-    """A server that speaks the Messages API, and what opens it.
-
-    Attributes
-    ----------
-    base_url
-        ``None`` is Anthropic's own.
-    service
-        What ``base_url`` leads to, if that is a service.
-    """
-
-    base_url: str | None
-    service: Service | None
-    api_key: Secret | None = field(default=None, repr=False)
-    auth_token: Secret | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,22 +58,24 @@ class Access:
 
 @asynccontextmanager
 async def access_to(
-    server: ModelServer, run_id: str, *, run_key: Secret | None, image: str
+    servers: Servers, run_id: str, *, run_key: Secret | None, image: str
 ) -> AsyncIterator[Awaitable[Access]]:
     """Make the agents' access beside what the block does; a broker of our own ends with it.
 
     Parameters
     ----------
-    server
-        With ``run_key`` the broker that agents go to, else the server that a broker of our
-        own goes to.
+    servers
+        With ``run_key`` the broker that agents go to, as the default one; else the servers that
+        a broker of our own goes to.
     run_key
         Given by who has a broker: the key of the run ``run_id``.
     image
         What a broker of our own runs in.
     """
-    work = _own(server, image, run_id) if run_key is None else _given(server, run_key)
-    making = asyncio.create_task(work)
+    if run_key is None:
+        making = asyncio.create_task(_own(servers, image, run_id))
+    else:
+        making = asyncio.create_task(_given(servers[DEFAULT_PROVIDER], run_key))
     try:
         yield making
     finally:
@@ -101,46 +93,48 @@ async def _given(server: ModelServer, run_key: Secret) -> Access:
     return Access(key, MODEL_HOST, server.service)
 
 
-async def _own(server: ModelServer, image: str, run_id: str) -> Access:
+async def _own(servers: Servers, image: str, run_id: str) -> Access:
     signing_secret = secrets.token_hex(32)
-    broker = _broker(broker_image(image), server, signing_secret)
+    clouds = any(server.told.kind != "anthropic" for server in servers.values())
+    broker = _broker(broker_image(image, clouds=clouds), servers, signing_secret)
     try:
         # What is only bound starts after all else is ready, and ends when nobody is bound.
         broker = await broker.start()
     except dagger.ExecError as error:
         raise not_prepared(image, error) from None
     except dagger.QueryError as error:
-        argument = "api_key" if server.api_key else "auth_token"
+        names = {name for server in servers.values() for name in server.secrets}
         problem = f"the broker that is given it cannot be started: {engine_message(error)}"
-        raise unusable(argument, problem) from None
+        raise unusable(" or ".join(sorted(names)) or "base_image", problem) from None
     return Access(run_secret(signing_secret, run_id), _HOST, broker)
 
 
-def _broker(container: Container, server: ModelServer, signing_secret: str) -> Service:
-    given = {
-        "signing_secret": _secret("signing-secret", signing_secret),
-        "api_key": server.api_key,
-        # Of the two, a key goes first.
-        "auth_token": None if server.api_key else server.auth_token,
-    }
-    files: dict[str, KeySource] = {}
-    for name, secret in given.items():
-        if secret is not None:
-            path = f"{_SECRETS}/{name}"
-            container = container.with_mounted_secret(path, secret, owner=_USER, mode=0o400)
-            files[name] = KeySource.model_validate({"file": path})
-    provider = Provider(
-        base_url=server.base_url,
-        api_key=files.get("api_key"),
-        auth_token=files.get("auth_token"),
-    )
+def _broker(container: Container, servers: Servers, signing_secret: str) -> Service:
+    path = f"{_SECRETS}/signing_secret"
+    container = _with_secret(container, path, _secret("signing-secret", signing_secret))
+    providers = {}
+    for name, server in servers.items():
+        keys = {}
+        for kind, secret in server.secrets.items():
+            file = f"{_SECRETS}/{name}-{kind}"
+            container = _with_secret(container, file, secret)
+            if kind == "credentials":
+                # Where the cloud's own library looks.
+                container = container.with_env_variable(_CREDENTIALS[server.told.kind], file)
+            else:
+                keys[kind] = {"file": file}
+        providers[name] = Provider.model_validate({**server.told.model_dump(), **keys})
+        if server.service is not None:
+            host = host_of(name, servers)
+            container = container.with_service_binding(host, server.service)
     config = BrokerConfig(
-        signing_secret=files["signing_secret"],
-        providers={"default": provider},
-        default_provider="default",
+        signing_secret=KeySource.model_validate({"file": path}),
+        providers=providers,
+        # Where no condition goes without a name, no token does.
+        default_provider=DEFAULT_PROVIDER
+        if DEFAULT_PROVIDER in providers
+        else next(iter(providers)),
     )
-    if server.service is not None:
-        container = container.with_service_binding(MODEL_HOST, server.service)
     where = ["--host", "0.0.0.0", "--port", str(_PORT)]  # noqa: S104 - of its container
     argv = [*python("broker"), "--config", _CONFIG, *where]
     return (
@@ -150,6 +144,10 @@ def _broker(container: Container, server: ModelServer, signing_secret: str) -> S
         # What it says on its standard output is for a gateway.
         .as_service(args=["sh", "-c", 'exec "$@" >/dev/null', "aideator", *argv])
     )
+
+
+def _with_secret(container: Container, path: str, secret: Secret) -> Container:
+    return container.with_mounted_secret(path, secret, owner=_USER, mode=0o400)
 
 
 async def _stop(access: Access) -> None:
