@@ -68,6 +68,7 @@ class Aideator:
 
     conditions: list[str] = dataclasses.field(default_factory=list, init=False)
     limits: str = dataclasses.field(default="{}", init=False)
+    fixed_shares: bool = dataclasses.field(default=False, init=False)
     providers: dict[str, ModelServer] = dataclasses.field(default_factory=dict, init=False)
 
     # The secret and the service that it refers to live as long as the session does.
@@ -174,11 +175,18 @@ class Aideator:
         max_seconds: Annotated[float, Doc("Wall time.")] = 900,
         max_cost_usd: Annotated[float | None, Doc("Cost of each variation in US dollars.")] = None,
         max_run_cost_usd: Annotated[
-            float, Doc("Cost of all variations in US dollars, shared evenly; 0 sets no cap.")
+            float,
+            Doc(
+                "Cost of all variations in US dollars, shared evenly; what ended ones leave over, "
+                "the others may use. 0 sets no cap."
+            ),
         ] = DEFAULT_RUN_COST_USD,
         max_retries: Annotated[
             int, Doc("Repeats of one request to the model that failed in passing.")
         ] = 4,
+        fixed_shares: Annotated[
+            bool, Doc("Leave unused what ended variations left of their shares of the run's cost.")
+        ] = False,
     ) -> Self:
         """Limit each variation. One that reaches a limit ends as completed, its patch kept."""
         limits = validated(
@@ -191,6 +199,7 @@ class Aideator:
             max_retries=max_retries,
         )
         self.limits = limits.model_dump_json()
+        self.fixed_shares = fixed_shares
         return self
 
     # A branch moves, so it is looked up anew in every session; the engine keeps a commit's
@@ -375,6 +384,7 @@ class Aideator:
             base_image=self.base_image,
             servers=await located(asked),
             limits=parsed(Limits, "limits", self.limits),
+            fixed_shares=self.fixed_shares,
             **given,
         )
 

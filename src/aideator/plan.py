@@ -40,6 +40,7 @@ class Plan:
     servers: Servers
     run_key: Secret | None
     limits: Limits
+    fixed_shares: bool
 
     def __post_init__(self) -> None:
         if not _RUN_ID.fullmatch(self.run_id):
@@ -61,7 +62,13 @@ class Plan:
 
     def access(self) -> AbstractAsyncContextManager[Awaitable[Access]]:
         """Return what gives agents their access to the model; to be entered first."""
-        return access_to(self.servers, self.run_id, run_key=self.run_key, image=self.base_image)
+        return access_to(
+            self.servers,
+            self.run_id,
+            run_key=self.run_key,
+            image=self.base_image,
+            fixed_shares=self.fixed_shares,
+        )
 
     async def carry_out(
         self,

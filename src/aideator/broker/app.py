@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
+import hmac
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from aideator.broker.asgi import ClientGoneError, Receive, Scope, Send
 from aideator.broker.body import Body, read_body
 from aideator.broker.exchange import Exchange, Held
-from aideator.broker.keys import Access
+from aideator.broker.keys import Access, Keys
 from aideator.broker.pace import Gate, Pass, Wait
 from aideator.broker.pot import Pot
 from aideator.broker.refusals import Refusals, Refused, send_json
@@ -36,8 +39,8 @@ class Broker:
 
     Parameters
     ----------
-    secret
-        Signs tokens.
+    keys
+        Its own.
     accesses
         The configuration's providers, with their keys.
     upstreams
@@ -49,13 +52,13 @@ class Broker:
     def __init__(
         self,
         config: BrokerConfig,
-        secret: str,
+        keys: Keys,
         accesses: Mapping[str, Access],
         upstreams: "asyncio.Future[dict[str, Upstream]]",
         say: Callable[[dict[str, Any]], None],
     ) -> None:
         self._config = config
-        self._secret = secret
+        self._keys = keys
         self._accesses = accesses
         self._upstreams = upstreams
         self._say = say
@@ -80,6 +83,9 @@ class Broker:
         try:
             if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
                 await send_json(send, 200, {"status": "ok"})
+                return
+            if scope["path"] == "/revoke" and self._keys.control is not None:
+                await self._controlled(self._keys.control, scope, receive, send)
                 return
             _check_route(scope)
             headers = dict(scope["headers"])
@@ -117,6 +123,20 @@ class Broker:
         self._telling = None
         self._say({"refused": self._refusals.new()})
 
+    async def _controlled(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Revoke what somebody asks for who has the key for that."""
+        headers = dict(scope["headers"])
+        given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+        if scope["method"] != "POST" or not hmac.compare_digest(given, key.encode()):
+            raise Refused(401, "control_refused", "This is for whoever started the broker.")
+        body = await read_body(receive, headers.get(b"content-length"), self._config.bounds)
+        try:
+            who = Of.model_validate(body.value)
+        except ValidationError:
+            raise Refused(400, "no_attempt", "Name a run and a variation.") from None
+        self._revoke(who)
+        await send_json(send, 200, {})
+
     def _revoke(self, who: Of) -> None:
         for run in self._revoked.add(who):
             self._pot.forget(run)
@@ -137,7 +157,7 @@ class Broker:
             text = "Send the attempt's token, once, as x-api-key or as a bearer token."
             raise Refused(401, "token_missing", text)
         try:
-            grant = verified(self._secret, tokens[0].decode("latin-1"))
+            grant = verified(self._keys.signing, tokens[0].decode("latin-1"))
         except BadTokenError as error:
             text = "The token has expired." if error.cause == "token_expired" else "No such token."
             raise Refused(401, error.cause, text) from None

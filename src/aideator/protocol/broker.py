@@ -157,6 +157,9 @@ class BrokerConfig(BaseModel):
     model_config = _STRICT
 
     signing_secret: KeySource
+    control_key: KeySource | None = None
+    """Opens ``POST /revoke``, whose body is an ``Of``, for who started the broker and cannot
+    write to its input. It is sent as a bearer token."""
     providers: dict[str, Provider] = Field(min_length=1)
     default_provider: str
     bounds: Bounds = Bounds()
