@@ -2,6 +2,7 @@
 
 import random
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -44,6 +45,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def repository(tmp_path: Path) -> Path:
     """Return a real Git repository with one commit."""
     return make_repository(tmp_path / "repository")
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """Return a directory in which a socket's path is short enough."""
+    with tempfile.TemporaryDirectory(prefix="t-") as name:
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 
-from aideator.protocol import DEFAULT_PROVIDER, EditorTool, KnownProvider
+from aideator.protocol import DEFAULT_PROVIDER, EditorTool, KnownProvider, is_provider_name
 from aideator.protocol.broker import ModelServer
 from aideator.protocol.findings import findings
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
@@ -134,7 +133,7 @@ def read_providers(path: Path, environ: Mapping[str, str]) -> dict[str, NamedPro
                 f"{path}: providers.{name}: This is the name of the server that --base-url and "
                 "ANTHROPIC_API_KEY set; use another one."
             )
-        if not _NAME.fullmatch(name):
+        if not is_provider_name(name):
             raise ConfigFileError(
                 f"{path}: providers.{name!r:.60}: Use lower-case letters, digits, - and _, 40 of "
                 "them at most."

@@ -20,6 +20,14 @@ Style = Annotated[
     str | None,
     Doc("smallest, thorough or test-first; for a style of your own give instructions."),
 ]
+Provider = Annotated[
+    str | None,
+    Doc("Model server to ask, by the name that with-provider gave it; else the default."),
+]
+ApiKey = Annotated[Secret | None, Doc("API key, such as env://ANTHROPIC_API_KEY.")]
+AuthToken = Annotated[
+    Secret | None, Doc("Bearer token, for servers that take one in place of a key.")
+]
 OwnTurns = Annotated[int | None, Doc("Requests that may be answered, in place of the run's.")]
 OwnTokens = Annotated[int | None, Doc("Tokens of all turns together, in place of the run's.")]
 OwnSeconds = Annotated[float | None, Doc("Wall time, in place of the run's.")]

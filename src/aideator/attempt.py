@@ -1,5 +1,6 @@
 """Run one variation in its container, and read what it left."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 
@@ -78,7 +79,9 @@ async def run_attempt(
         after = _started(_connected(before, access, grant), attempt, task, events)
         try:
             files = await after.directory(OUTPUT).entries()
-            ending, patch = await _ending(after, files, attempt)
+            (ending, patch), _ = await asyncio.gather(
+                _ending(after, files, attempt), access.ended(grant)
+            )
         except dagger.QueryError as error:
             # The container could not even be started.
             after, files, patch = before, [], None

@@ -143,13 +143,19 @@ async def prepared(image: str) -> Container:
         raise unusable("base_image", problem, _UNSUPPORTED) from None
 
 
-def broker_image(image: str) -> Container:
+def broker_image(image: str, *, clouds: bool) -> Container:
     """Return ``image`` with the broker and its locked packages.
 
     Nothing is looked at before it is used, which keeps the start short: ``prepared`` says what
     is wrong with an image.
+
+    Parameters
+    ----------
+    clouds
+        With the packages by which clouds are asked, too.
     """
-    installed = _installed(dag.container().from_(image), "broker-requirements.txt")
+    requirements = "broker-clouds-requirements.txt" if clouds else "broker-requirements.txt"
+    installed = _installed(dag.container().from_(image), requirements)
     return on_path(installed.with_directory(PROGRAM, _program(installed, "broker")))
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Self, cast
 from dagger import Container, Directory, Doc, Secret, Service, function
 
 from aideator import arguments as arg
-from aideator.access import ModelServer
 from aideator.containers import (
     DEFAULT_IMAGE,
     SETUP_SECONDS,
@@ -15,9 +14,11 @@ from aideator.containers import (
     prepared,
 )
 from aideator.errors import parsed, unusable, validated
-from aideator.plan import Plan, checked, new_run_id
+from aideator.model_server import ModelServer, check_default, located, named
+from aideator.plan import Plan, new_run_id
 from aideator.protocol import (
     DEFAULT_MODEL,
+    DEFAULT_PROVIDER,
     DEFAULT_RETRIES,
     DEFAULT_RUN_COST_USD,
     DEFAULT_SECONDS,
@@ -32,6 +33,7 @@ from aideator.protocol import (
     Task,
     VariationLimits,
     conditions_of,
+    provider_problem,
     tasks_of,
 )
 from aideator.protocol.commands import CHECK_SECONDS
@@ -45,12 +47,8 @@ from aideator.variation import Variation
 class Aideator:
     """Runs one prompt on one repository in N isolated attempts, to compare their patches."""
 
-    api_key: Annotated[
-        Secret | None, Doc("Anthropic API key, such as env://ANTHROPIC_API_KEY.")
-    ] = None
-    auth_token: Annotated[
-        Secret | None, Doc("Bearer token, for servers that take one in place of a key.")
-    ] = None
+    api_key: arg.ApiKey = None
+    auth_token: arg.AuthToken = None
     base_url: Annotated[
         str | None, Doc("Server that speaks the Messages API; else Anthropic's own.")
     ] = None
@@ -73,6 +71,61 @@ class Aideator:
 
     conditions: list[str] = dataclasses.field(default_factory=list, init=False)
     limits: str = dataclasses.field(default="{}", init=False)
+    fixed_shares: bool = dataclasses.field(default=False, init=False)
+    providers: dict[str, ModelServer] = dataclasses.field(default_factory=dict, init=False)
+
+    # The secret and the service that it refers to live as long as the session does.
+    @once_a_session
+    def with_provider(
+        self,
+        name: Annotated[str, Doc("What conditions call it.")],
+        base_url: Annotated[
+            str | None, Doc("Its address; else service, or the one that its kind has.")
+        ] = None,
+        service: Annotated[
+            Service | None,
+            Doc("It as a service, such as tcp://127.0.0.1:11434 for one on this machine."),
+        ] = None,
+        api_key: arg.ApiKey = None,
+        auth_token: arg.AuthToken = None,
+        kind: Annotated[
+            str,
+            Doc("anthropic is any server that speaks the Messages API; else bedrock or vertex."),
+        ] = "anthropic",
+        region: Annotated[str | None, Doc("Of Bedrock and Vertex.")] = None,
+        project: Annotated[str | None, Doc("Of Vertex.")] = None,
+        credentials: Annotated[
+            Secret | None,
+            Doc(
+                "What a cloud knows you by: a file of AWS credentials, or the JSON of a Google "
+                "service account, such as file://credentials.json."
+            ),
+        ] = None,
+        editor_tool: Annotated[
+            str, Doc("native is Anthropic's text editor tool; plain suits other servers.")
+        ] = "native",
+        prices: Annotated[
+            str | None,
+            Doc(
+                "US dollars a million tokens by model, as JSON: "
+                '{"my-model": {"input": 1, "output": 2, "cache_write": 0, "cache_read": 0}}.'
+            ),
+        ] = None,
+        max_concurrent: Annotated[int | None, Doc("Requests at once; else any number.")] = None,
+    ) -> Self:
+        """Add a model server that conditions can name, beside the default one."""
+        server = ModelServer(base_url, service, api_key, auth_token, credentials, editor_tool)
+        self.providers[name] = named(
+            name,
+            self.providers,
+            server,
+            kind=kind,
+            region=region,
+            project=project,
+            prices=prices,
+            max_concurrent=max_concurrent,
+        )
+        return self
 
     # Always the same for the same arguments, so the default policy, which keeps it, will do.
     @function
@@ -89,6 +142,7 @@ class Aideator:
         max_tokens: arg.OwnTokens = None,
         max_seconds: arg.OwnSeconds = None,
         max_cost_usd: arg.OwnCost = None,
+        provider: arg.Provider = None,
     ) -> Self:
         """Add a variation with conditions of its own; one call for each variation."""
         limits = validated(
@@ -107,6 +161,7 @@ class Aideator:
             effort=effort,
             thinking_tokens=thinking_tokens,
             style=style,
+            provider=provider,
             limits=None if limits == VariationLimits() else limits,
         )
         if len(self.conditions) == MAX_VARIATIONS:
@@ -125,11 +180,18 @@ class Aideator:
         max_seconds: Annotated[float, Doc("Wall time.")] = DEFAULT_SECONDS,
         max_cost_usd: Annotated[float | None, Doc("Cost of each variation in US dollars.")] = None,
         max_run_cost_usd: Annotated[
-            float, Doc("Cost of all variations in US dollars, shared evenly; 0 sets no cap.")
+            float,
+            Doc(
+                "Cost of all variations in US dollars, shared evenly; what ended ones leave over, "
+                "the others may use. 0 sets no cap."
+            ),
         ] = DEFAULT_RUN_COST_USD,
         max_retries: Annotated[
             int, Doc("Repeats of one request to the model that failed in passing.")
         ] = DEFAULT_RETRIES,
+        fixed_shares: Annotated[
+            bool, Doc("Leave unused what ended variations left of their shares of the run's cost.")
+        ] = False,
     ) -> Self:
         """Limit each variation. One that reaches a limit ends as completed, its patch kept."""
         limits = validated(
@@ -142,6 +204,7 @@ class Aideator:
             max_retries=max_retries,
         )
         self.limits = limits.model_dump_json()
+        self.fixed_shares = fixed_shares
         return self
 
     # A branch moves, so it is looked up anew in every session; the engine keeps a commit's
@@ -194,6 +257,7 @@ class Aideator:
         keep_ignored: arg.KeepIgnored = False,
         style: arg.Style = None,
         run_key: arg.RunKey = None,
+        provider: arg.Provider = None,
     ) -> Variation:
         """Run one agent on a directory."""
         condition = validated(
@@ -205,10 +269,12 @@ class Aideator:
             effort=effort,
             thinking_tokens=thinking_tokens,
             style=style,
+            provider=provider,
         )
         if variation_id < 1:
             raise unusable("variation_id", f"{variation_id} is below 1.")
         plan = await self._plan(
+            [condition],
             run_id=run_id,
             run_key=run_key,
             attempt=attempt,
@@ -271,6 +337,8 @@ class Aideator:
         known = parsed(KnownProviders, "providers", providers) if providers else None
         wanted = self._conditions(variations)
         plan = await self._plan(
+            wanted,
+            known,
             run_id=run_id,
             run_key=run_key,
             attempt=attempt,
@@ -289,19 +357,39 @@ class Aideator:
             done = await plan.carry_out(tree, tasks, access)
         return run_of(plan.run_id, commit, prompt, done)
 
-    async def _plan(self, *, run_id: str | None, run_key: Secret | None, **given: Any) -> Plan:
-        server = await checked(
-            ModelServer(self.base_url, self.model_service, self.api_key, self.auth_token),
+    async def _plan(
+        self,
+        conditions: list[Condition],
+        known: KnownProviders | None = None,
+        *,
+        run_id: str | None,
+        run_key: Secret | None,
+        **given: Any,
+    ) -> Plan:
+        default = ModelServer(
+            self.base_url, self.model_service, self.api_key, self.auth_token,
             editor_tool=self.editor_tool,
-            run_key=run_key,
-            run_id=run_id,
-        )
+        )  # fmt: skip
+        if run_key is not None and self.providers:
+            problem = "the broker that it opens has servers of its own; leave out with-provider."
+            raise unusable("run_key", problem)
+        names = {condition.provider or DEFAULT_PROVIDER for condition in conditions}
+        for name in names:
+            unknown = provider_problem(name, known.root if known else self.providers)
+            if unknown is not None:
+                raise unusable("provider", f"{unknown} Add one by with-provider.")
+        # Nothing is asked of a server that no condition names, and it needs no key.
+        asked = {n: s for n, s in self.providers.items() if n in names}
+        if run_key is not None or DEFAULT_PROVIDER in names:
+            check_default(default, run_key=run_key, run_id=run_id)
+            asked = {DEFAULT_PROVIDER: default, **asked}
         return Plan(
             run_id=run_id or new_run_id(),
             run_key=run_key,
             base_image=self.base_image,
-            server=server,
+            servers=await located(asked),
             limits=parsed(Limits, "limits", self.limits),
+            fixed_shares=self.fixed_shares,
             **given,
         )
 
@@ -310,23 +398,20 @@ class Aideator:
         prompt: str,
         conditions: list[Condition],
         plan: Plan,
-        providers: KnownProviders | None = None,
+        known: KnownProviders | None = None,
     ) -> tuple[Task, ...]:
         if not prompt.strip():
             raise unusable("prompt", "it is empty; say what the agents are to do.")
-        try:
-            return tasks_of(
-                prompt,
-                conditions,
-                plan.limits,
-                model=self.model,
-                base_url=plan.broker_url,
-                editor_tool=cast("EditorTool", self.editor_tool),
-                providers=providers.root if providers else None,
-            )
-        except ValueError as error:
-            advice = "Named model servers are the gateway's; here give --base-url."
-            raise unusable("provider", f"{error} {advice}") from None
+        own = {name: server.known for name, server in self.providers.items()}
+        return tasks_of(
+            prompt,
+            conditions,
+            plan.limits,
+            model=self.model,
+            base_url=plan.broker_url,
+            editor_tool=cast("EditorTool", self.editor_tool),
+            providers=known.root if known else own,
+        )
 
     def _conditions(self, variations: int | None) -> list[Condition]:
         given = [parsed(Condition, "conditions", condition) for condition in self.conditions]

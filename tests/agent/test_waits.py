@@ -40,6 +40,29 @@ def test_a_wait_is_told_and_is_no_try(sandbox: Sandbox, play: Play) -> None:
     assert second - first >= 0.4
 
 
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("rate_limited=0.213", [("rate_limited", 0.213)]),
+        ("pacing=0.15, rate_limited=0.2", [("pacing", 0.15), ("rate_limited", 0.2)]),
+        ("later=1", [("later", 1.0)]),
+        *((nothing, []) for nothing in ("", "=1", "busy", "busy=", "busy=x", "busy=0", "busy=nan")),
+    ],
+)
+def test_what_a_broker_has_waited_is_told_before_the_answer(
+    sandbox: Sandbox, play: Play, header: str, told: list[tuple[str, float]]
+) -> None:
+    # The scripted model's answers carry headers only with an error's status.
+    headers = {"aideator-waited": header}
+    model = play([HttpError(500, "api_error", "Oops.", headers=headers)], [Text("Done.")])
+    outcome = sandbox.run(model.base_url)
+    waits = outcome.of(WaitEvent)
+    assert [(event.cause, event.seconds) for event in waits] == told
+    assert {(event.turn, event.try_) for event in waits} <= {(1, 1)}
+    (retry,) = outcome.of(RetryEvent)
+    assert all(event.seq < retry.seq for event in waits)
+
+
 def test_a_wait_counts_towards_the_time_of_the_attempt(sandbox: Sandbox, play: Play) -> None:
     model = play([wait("rate_limited", "60")], [Text("Done.")])
     outcome = sandbox.run(model.base_url, limits=Limits(max_seconds=2))

@@ -101,12 +101,77 @@ def test_settings(settings: dict[str, Any], argument: str, remedy: str) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"conditions": ['{"provider": "local"}']}, "provider: There is no provider 'local'"),
+        (
+            {"conditions": ["{}", '{"provider": "local"}']},
+            "provider: There is no provider 'local'; there is default. Add one by with-provider.",
+        ),
         ({"providers": "{}"}, "providers: they are those of a broker; give its run_key."),
     ],
 )
-def test_model_servers_by_name_are_the_gateways(given: dict[str, Any], said: str) -> None:
-    assert told({}, given).startswith(said)
+def test_model_servers_that_are_not_there(given: dict[str, Any], said: str) -> None:
+    assert told({}, given) == said
+
+
+SERVERS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "the name of the unnamed one": ({"name": "default"}, "name", "is the unnamed one"),
+    "no name": ({"name": ""}, "name", "lower-case letters"),
+    "an upper-case name": ({"name": "Mine"}, "name", "lower-case letters"),
+    "a name that is taken": ({"name": "taken"}, "name", "use another one"),
+    "no scheme": ({"base_url": "host:80"}, "base_url", "http://HOST"),
+    "a password": ({"base_url": "https://a:b@host"}, "base_url", "would show the password"),
+    "an address and a service": ({"service": SOURCE}, "service", "leave out base_url"),
+    "another kind": ({"kind": "openai"}, "kind", "'anthropic', 'bedrock' or 'vertex'"),
+    "no region": ({"kind": "bedrock"}, "region", "bedrock needs one"),
+    "no project": ({"kind": "vertex", "region": "r"}, "project", "vertex needs one"),
+    "no key": ({"base_url": None}, "api_key", "or an auth_token"),
+    "no credentials of AWS": (
+        {"kind": "bedrock", "region": "r"}, "credentials", "or an api_key of Bedrock's",
+    ),
+    "no credentials of Google's": (
+        {"kind": "vertex", "region": "r", "project": "p"}, "credentials", "as auth_token",
+    ),
+    "credentials for no cloud": ({"credentials": SOURCE}, "credentials", "bedrock or vertex"),
+    "a second file of AWS's": (
+        {"kind": "bedrock", "region": "r", "credentials": SOURCE}, "credentials", "only one",
+    ),
+    "editor tool": ({"editor_tool": "vi"}, "editor_tool", "'native' or 'plain'"),
+    "prices that are no JSON": ({"prices": "1"}, "prices", "an object"),
+    "half a price": ({"prices": '{"m": {"input": 1}}'}, "prices.m.output", "required"),
+    "no requests": ({"max_concurrent": 0}, "max_concurrent", "greater than or equal to 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "argument", "remedy"), SERVERS.values(), ids=SERVERS)
+def test_model_servers_by_name(given: dict[str, Any], argument: str, remedy: str) -> None:
+    secret = cast("dagger.Secret", SOURCE)
+    main = Aideator(base_url="http://host:80").with_provider(
+        name="taken", kind="bedrock", region="r", credentials=secret
+    )
+    with pytest.raises(FunctionError) as caught:
+        main.with_provider(**{"name": "mine", "base_url": "http://host:80", **given})
+    assert str(caught.value).startswith(f"{argument}: ")
+    assert remedy in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_asks_only_the_servers_that_conditions_name() -> None:
+    unasked = Aideator().with_provider(name="mine", base_url="http://host:80")
+    # The unnamed one has no key, and needs none unless it is asked.
+    for conditions, said in (
+        (['{"provider": "mine"}', "{}"], "api_key: there is none"),
+        (['{"provider": "mine"}', '{"provider": "default"}'], "api_key: there is none"),
+        (['{"provider": "mine"}'], "prompt: it is empty"),
+    ):
+        given: dict[str, Any] = {"source": SOURCE, "prompt": "", "conditions": conditions}
+        with pytest.raises(FunctionError, match=said):
+            asyncio.run(unasked.run_variations(**given))
+
+
+def test_who_has_a_broker_names_its_servers_and_adds_none() -> None:
+    main = Aideator(base_url="http://host:80").with_provider(name="x", base_url="http://host:80")
+    given: dict[str, Any] = {"source": SOURCE, "prompt": "x", "run_key": SOURCE, "run_id": "r"}
+    with pytest.raises(FunctionError, match=r"^run_key: .* leave out with-provider"):
+        asyncio.run(main.run_variations(**given))
 
 
 @pytest.mark.parametrize("url", REPOSITORIES.values(), ids=REPOSITORIES)

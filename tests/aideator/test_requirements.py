@@ -20,7 +20,18 @@ COMMAND = (
     [
         # Tokens are made and checked outside of sandboxes.
         ("requirements.txt", "--prune pyjwt", ["httpx2"], ["anthropic", "pyjwt", "uvicorn"]),
-        ("broker-requirements.txt", "--extra broker", ["anthropic", "pyjwt"], ["starlette"]),
+        (
+            "broker-requirements.txt",
+            "--extra broker",
+            ["anthropic", "pyjwt"],
+            ["boto3", "google-auth", "starlette"],
+        ),
+        (
+            "broker-clouds-requirements.txt",
+            "--extra broker --extra bedrock --extra vertex",
+            ["anthropic", "boto3", "google-auth", "pyjwt"],
+            ["starlette"],
+        ),
     ],
 )
 def test_the_packages_are_those_of_the_lock_file(

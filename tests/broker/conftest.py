@@ -66,7 +66,7 @@ def broker(
         "raw": provider,
         "gone": {**provider, "base_url": "http://127.0.0.1:1"},
         "keyless": {"api_key": {"env": "AIDEATOR_TEST_NO_SUCH_KEY"}},
-        "cloud": {"kind": "bedrock", "region": "eu-central-1"},
+        "cloud": {"kind": "vertex", "region": "europe-west4", "project": "mine"},
     }
     directory: Path = tmp_path_factory.mktemp("broker")
     with broker_for(directory, config) as found:

@@ -6,8 +6,6 @@ import struct
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support.brokers import KEY, MODEL, broker_for, configuration, request, token
 from tests.support.raw_servers import raw_server
 
@@ -57,7 +55,6 @@ def test_vertex_is_asked_by_project_and_region_and_its_stream_comes_as_it_is(
 
 
 def test_bedrocks_frames_are_written_as_events(tmp_path: Path) -> None:
-    pytest.importorskip("botocore", reason="the extra 'bedrock' is not installed")
     import base64  # noqa: PLC0415
 
     chunk = {"event_type": "chunk", "content_type": "application/json", "message_type": "event"}
@@ -91,3 +88,19 @@ def test_bedrocks_frames_are_written_as_events(tmp_path: Path) -> None:
     head, _, sent = server.requests[0].partition(b"\r\n\r\n")
     assert head.startswith(f"POST /model/{MODEL}/invoke-with-response-stream ".encode())
     assert json.loads(sent)["unknown"] == 1
+
+
+def test_bedrock_is_asked_as_whom_a_file_of_credentials_names(tmp_path: Path) -> None:
+    file = tmp_path / "credentials"
+    file.write_text("[default]\naws_access_key_id = AKIDOFATEST\naws_secret_access_key = secret\n")
+    cloud = {"kind": "bedrock", "region": "eu-central-1", "api_key": None}
+    answer = b'{"type": "message", "usage": {"input_tokens": 1}}'
+    with raw_server() as server:
+        server.pieces = [response("application/json", answer)]
+        config = configuration(server.base_url, provider=cloud)
+        settings = {"AWS_SHARED_CREDENTIALS_FILE": str(file), "AWS_EC2_METADATA_DISABLED": "true"}
+        with broker_for(tmp_path, config, **settings) as broker:
+            assert broker.post(token(), request(stream=False)).json() == json.loads(answer)
+    head = server.requests[0].decode().lower()
+    assert "authorization: aws4-hmac-sha256 credential=akidofatest/" in head
+    assert "/eu-central-1/bedrock/" in head

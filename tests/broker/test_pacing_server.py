@@ -6,6 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from aideator_gateway.scripted_model.limited import LimitedPlayer
 from aideator_gateway.scripted_model.script import HttpError, Reply, Text, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
@@ -51,6 +53,7 @@ def test_five_attempts_share_two_requests_a_second(tmp_path: Path) -> None:
         assert second >= first + seconds
     causes = {cause for each in waits for cause, _ in each}
     assert "rate_limited" in causes
+    assert causes <= {"rate_limited", "busy", "pacing"}
     assert sum(map(len, waits)) == sum(refused[f"wait_{cause}"] for cause in causes)
     # Ten requests, two a second: nobody was held back for long after the server would have.
     times = sorted(request.time for request in model.requests)
@@ -110,6 +113,46 @@ def test_requests_at_once_are_limited_for_a_provider(tmp_path: Path) -> None:
     assert {cause for each in waits for cause, _ in each} == {"busy"}
 
 
+def told(answer: httpx.Response) -> dict[str, float]:
+    """Return what an answer says that its request has waited for in the broker."""
+    parts = answer.headers.get("aideator-waited", "").split(", ")
+    return {cause: float(seconds) for cause, _, seconds in (p.partition("=") for p in parts if p)}
+
+
+def test_what_was_waited_in_the_broker_is_told_with_the_answer(tmp_path: Path) -> None:
+    refusal: Reply = [HttpError(429, "rate_limit_error", "No.", headers={"retry-after": "0.25"})]
+    with (
+        ScriptedModel(Script(default=[refusal, [Text("Done.")], [Text("Done.")]])) as model,
+        broker_for(tmp_path, configuration(model.base_url)) as broker,
+    ):
+        refused = broker.post(token())
+        assert refused.headers["aideator-wait"] == "rate_limited"
+        assert told(refused) == {}
+        # It does not wait by itself, as it was asked to.
+        began = time.monotonic()
+        answer = broker.post(token())
+        seconds = time.monotonic() - began
+        assert (answer.status_code, told(broker.post(token()))) == (200, {})
+    assert told(answer).keys() == {"rate_limited"}
+    assert 0 < told(answer)["rate_limited"] <= min(seconds, 0.25)
+
+
+def test_a_wait_in_the_broker_is_told_though_a_refusal_follows(tmp_path: Path) -> None:
+    refusals: list[Reply] = [
+        [HttpError(429, "rate_limit_error", "No.", headers={"retry-after": seconds})]
+        for seconds in ("0.25", "9")
+    ]
+    with (
+        ScriptedModel(Script(default=refusals)) as model,
+        broker_for(tmp_path, configuration(model.base_url)) as broker,
+    ):
+        broker.post(token())
+        answer = broker.post(token())
+    assert answer.headers["aideator-wait"] == "rate_limited"
+    assert float(answer.headers["retry-after"]) > 5
+    assert told(answer).keys() == {"rate_limited"}
+
+
 def test_a_short_wait_is_waited_in_the_broker(tmp_path: Path) -> None:
     # Not answered within the 0.15 s for which the first requests are kept apart.
     reply: Reply = [Wait(0.5), Text("Done.")]
@@ -119,6 +162,12 @@ def test_a_short_wait_is_waited_in_the_broker(tmp_path: Path) -> None:
     ):
         # The SDK's first request takes longer to be sent.
         assert attempt(broker, token("run_0"), turns=1) == []
-        assert attempts(broker, 3, turns=1) == [[], [], []]
+        with ThreadPoolExecutor(3) as pool:
+            answers = list(pool.map(lambda n: broker.post(token("run_1", n)), (1, 2, 3)))
+    assert [answer.status_code for answer in answers] == [200] * 3
     times = sorted(request.time for request in model.requests[1:])
     assert times[-1] - times[0] > 0.2
+    # The first one was sent at once, the last one waited for two times 0.15 s.
+    assert {cause for answer in answers for cause in told(answer)} == {"pacing"}
+    assert max(told(answer).get("pacing", 0) for answer in answers) > 0.2
+    assert min(len(told(answer)) for answer in answers) == 0

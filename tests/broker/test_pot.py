@@ -13,7 +13,13 @@ from aideator.protocol.broker import Of
 from aideator.protocol.tokens import Grant
 from aideator_gateway.scripted_model.script import Model, Reply, Text, TokenCounts
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.brokers import RunningBroker, broker_for, configuration, token
+from tests.support.brokers import (
+    SIGNING_SECRET,
+    RunningBroker,
+    broker_for,
+    configuration,
+    token,
+)
 
 DOLLAR = TokenCounts(500_000, 0)
 """Of the model that tokens are for."""
@@ -111,6 +117,42 @@ def test_an_attempt_ends_at_its_allowance_by_one_answer_at_most(tmp_path: Path) 
         # The other left half a dollar, which is no more than what this one went over by.
         assert post(broker) == (403, "2.000000", "cost")
         assert broker.line("spent")["spent"]["usd"] == 1
+
+
+def test_who_cannot_write_to_its_input_ends_attempts_over_http(tmp_path: Path) -> None:
+    key = "control-key-0123456789"
+    with (
+        ScriptedModel(playing(DOLLAR)) as model,
+        broker_for(
+            tmp_path, configuration(model.base_url, control_key={"value": key})
+        ) as broker,
+    ):  # fmt: skip
+
+        def revoke(given: str, body: object, method: str = "POST") -> tuple[int, str | None]:
+            headers = {"authorization": f"Bearer {given}"}
+            answer = broker.http.request(method, "/revoke", json=body, headers=headers)
+            return answer.status_code, answer.headers.get("aideator-refused")
+
+        second = {"run": "run_1", "variation": 2}
+        for given in ("none", "x" * len(key), token("run_1", 1), SIGNING_SECRET):
+            assert revoke(given, second) == (401, "control_refused")
+        assert revoke(key, second, "GET") == (401, "control_refused")
+        assert revoke(key, {"run": "run_1"}) == (400, "no_attempt")
+        assert revoke(key, [second]) == (400, "no_object")
+        assert post(broker, 2) == (200, "1.500000", "")
+        assert revoke(key, second) == (200, None)
+        assert broker.post(token("run_1", 2)).headers["aideator-refused"] == "token_revoked"
+        # Half a dollar of it was left over.
+        assert post(broker) == (200, "2.000000", "")
+        assert broker.refused()["control_refused"] == 5
+        assert key not in broker.errors
+
+
+def test_without_such_a_key_nothing_is_served_for_it(tmp_path: Path) -> None:
+    with broker_for(tmp_path, configuration("http://127.0.0.1:9")) as broker:
+        headers = {"authorization": "Bearer none"}
+        answer = broker.http.post("/revoke", json={"run": "r", "variation": 1}, headers=headers)
+        assert (answer.status_code, answer.headers["aideator-refused"]) == (404, "other_path")
 
 
 def test_a_broker_that_is_started_again_goes_on_from_what_it_is_given(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import hmac
-import importlib.util
 import json
 import socket
 import time
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from aideator.broker.upstream import installed
 from aideator.protocol.tokens import MAX_TOKEN_SECONDS, run_secret
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import ScriptedModel
@@ -202,10 +202,8 @@ def test_a_body_without_a_length_is_bounded_too(broker: RunningBroker, run: str)
         pytest.param(
             "cloud",
             401,
-            "pip install 'aideator[bedrock]'",
-            marks=pytest.mark.skipif(
-                importlib.util.find_spec("boto3") is not None, reason="the extra is installed"
-            ),
+            "pip install 'aideator[vertex]'",
+            marks=pytest.mark.skipif(installed("google.auth"), reason="the extra is installed"),
         ),
     ],
 )

@@ -5,7 +5,6 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from tests.support.gateways import serving
 from tests.support.processes import brokers_of
 from tests.support.repositories import make_repository
 from tests.support.talking import talking_gateway, wait
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """Return a directory in which a socket's path is short enough."""
-    with tempfile.TemporaryDirectory(prefix="t-") as name:
-        yield Path(name)
 
 
 def test_a_broker_that_dies_costs_attempts_a_try_and_no_more(

@@ -4,6 +4,7 @@ It is started as the agent would be, by a ``bwrap`` on PATH that exchanges the t
 """
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -13,13 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from aideator.protocol import DEFAULT_MODEL
 from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Reply, Text
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.support.gateways import serving
+from tests.support.brokers import request
+from tests.support.gateways import Gateway, serving
 from tests.support.repositories import FILES, make_repository
 
 BWRAP = shutil.which("bwrap") or "/usr/bin/bwrap"
@@ -102,14 +105,26 @@ attempt("raw", lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW) and "ope
 attempt("raw inet", lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1) and "opened")
 attempt("netlink", lambda: os.system("ip link set lo up 2>/dev/null") and "failed")
 
+for name, path in told["files"].items():
+    attempt(name, lambda path=path: open(path, "rb").read() and "opened")
+attempt("others", lambda: os.kill(told["gateway"], 0) or "found")
+
 attempt("own", ask())
 attempt("as a sibling", ask(x_aideator_variation="2", x_aideator_run="run_other"))
 attempt("other host", ask(host="example.com", x_forwarded_host="example.com"))
+attempt("other server", ask(
+    x_aideator_provider="other", anthropic_base_url=told["server"], x_original_url=told["server"],
+    forwarded="host=example.com", location=told["server"],
+    body={"base_url": told["server"], "provider": "other", "api_key": "other"},
+))
+attempt("other key", ask(x_api_key="sk-ant-of-my-own"))
 attempt("absolute", ask(path=f"http://127.0.0.1:{told['tcp'][0][1][1]}/v1/messages"))
 attempt("other path", ask(path="/v1/files"))
 attempt("upward path", ask(path="/v1/messages/../models"))
 attempt("other method", ask(method="DELETE"))
 attempt("other model", ask(body={"model": "claude-other"}))
+attempt("other models", ask(body={"model": [told["model"], "claude-other"]}))
+attempt("batch", ask(path="/v1/messages/batches"))
 attempt("no token", ask(given=""))
 attempt("sibling's token", ask(given=changed(variation=2)))
 attempt("other run's token", ask(given=changed(run="run_other")))
@@ -123,6 +138,8 @@ for process in filter(str.isdigit, os.listdir("/proc")):
             everything += open(f"/proc/{process}/{name}", "rb").read()
         except OSError:
             pass
+# Backwards, since it is not to be hidden.
+found["token"] = token[::-1]
 found["processes"] = len(list(filter(str.isdigit, os.listdir("/proc"))))
 found["key"] = told["key"][::-1].encode() in everything
 
@@ -220,12 +237,21 @@ def exchanged(tmp_path: Path) -> str:
     return f"{programs}:/usr/local/bin:/usr/bin:/bin"
 
 
+def knock(gateway: Gateway, token: str) -> tuple[int, str | None]:
+    """Ask with a token, and return status and cause of the answer."""
+    (path,) = (gateway.data_dir / "gateways").glob("*.sock")
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), timeout=30) as http:
+        headers = {"authorization": f"Bearer {token}"}
+        answer = http.post("http://broker/v1/messages", headers=headers, json=request())
+        return answer.status_code, answer.headers.get("aideator-refused")
+
+
 def test_nothing_but_the_model_can_be_reached_and_only_as_oneself(
-    tmp_path: Path, exchanged: str
+    tmp_path: Path, short: Path, exchanged: str
 ) -> None:
     model = Always()
     with listeners(tmp_path) as others, ScriptedModel(model) as server:
-        told = {
+        told: dict[str, Any] = {
             "model": DEFAULT_MODEL,
             # Link-local addresses are where clouds keep the keys of their machines.
             "tcp": [*others.tcp, (socket.AF_INET, ("169.254.169.254", 80))],
@@ -234,20 +260,31 @@ def test_nothing_but_the_model_can_be_reached_and_only_as_oneself(
             "unix": others.unix,
             # Not as it is: it is looked for in what the program can read.
             "key": KEY[::-1],
+            "server": f"http://127.0.0.1:{others.tcp[0][1][1]}",
+            "gateway": os.getpid(),
+            "files": {
+                "database": str(short / "data" / "aideator.db"),
+                "log": str(short / "data.log"),
+                "settings": f"/proc/{os.getpid()}/environ",
+            },
         }
         files = {**FILES, "hostile.py": HOSTILE, "told.json": json.dumps(told)}
         repository = make_repository(tmp_path / "repository", files)
         with serving(
-            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", server.base_url,
+            short / "data", "--backend", "local", "--allow-file", "--base-url", server.base_url,
             ANTHROPIC_API_KEY=KEY, HTTP_PROXY="http://user:password@127.0.0.1:9", NO_PROXY="*",
             PATH=exchanged,
         ) as gateway:  # fmt: skip
             run_id = gateway.create(github_url=repository.as_uri(), variations=1)
             said = [json.loads(event.data) for event in gateway.stream(run_id)]
             assert gateway.run(run_id)["isolation"] == "bubblewrap"
+            asked = len(model.requests)
+            (text,) = [one["content"] for one in said if one.get("type") == "agent_output"]
+            found = json.loads(text)
+            # What got away with a token has nothing more of it.
+            assert knock(gateway, found["token"][::-1]) == (403, "token_revoked")
+            assert len(model.requests) == asked
             log = gateway.log.read_text()
-    (text,) = [event["content"] for event in said if event.get("type") == "agent_output"]
-    found = json.loads(text)
     reached = {name: what for name, what in found.items() if what in ("connected", "opened")}
     # A loopback of its own takes a datagram for nobody; that nobody got it is what counts.
     assert reached.keys() <= {"udp 0"}
@@ -260,22 +297,32 @@ def test_nothing_but_the_model_can_be_reached_and_only_as_oneself(
         "ANTHROPIC_AUTH_TOKEN", "HOME", "LC_ALL", "PATH", "PWD", "TMPDIR",
     ]  # fmt: skip
     assert found["key"] is False
+    assert [found[name] for name in told["files"]] == ["FileNotFoundError"] * 3
+    assert found["others"] == "ProcessLookupError"
     assert found["own"] == [200, None]
     # Whatever else it says of itself, the token says who it is.
-    assert [found["as a sibling"], found["other host"]] == [[200, None]] * 2
+    # And all that chooses a server and a key is the broker's.
+    through = [found["as a sibling"], found["other host"], found["other server"]]
+    assert through == [[200, None]] * 3
     assert {(request.run, request.variation) for request in model.requests} == {(run_id, 1)}
+    assert {r.headers["authorization"] for r in model.requests} == {f"Bearer {KEY}"}
+    assert not [r for r in model.requests if {"x-api-key", "anthropic-base-url"} & {*r.headers}]
+    assert found["processes"] <= 3
     assert {name: found[name] for name in REFUSED} == REFUSED
-    assert len(model.requests) == 3
+    assert len(model.requests) == 4
     assert "refused, token_invalid: no valid token" in log
     assert "ey" + "J" not in log
 
 
 REFUSED = {
     "absolute": [404, "other_path"],
+    "batch": [404, "other_path"],
     "other path": [404, "other_path"],
     "upward path": [404, "other_path"],
     "other method": [405, "other_method"],
     "other model": [403, "other_model"],
+    "other models": [403, "other_model"],
+    "other key": [401, "token_missing"],
     "no token": [401, "token_missing"],
     "sibling's token": [401, "token_invalid"],
     "other run's token": [401, "token_invalid"],

@@ -11,10 +11,10 @@ import pytest
 
 from aideator.protocol import GRACE_SECONDS
 from aideator.protocol.tokens import Grant, run_secret, token_for, verified
-from aideator_gateway.scripted_model.script import Text
+from aideator_gateway.scripted_model.script import Reply, Text, TokenCounts, ToolUse, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.engine.module import Module, creates
-from tests.engine.session import EngineError
+from tests.engine.session import EngineError, arguments
 from tests.support.brokers import SIGNING_SECRET, broker_for, configuration
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -166,3 +166,23 @@ def test_a_callers_broker_opens_for_the_run_whose_key_it_gave(
         assert (found["status"], found["errorCode"]) == ("failed", "authentication_failed")
         assert len(model.requests) == asked == 3
         assert broker.refused()["token_invalid"] >= 1
+
+
+@pytest.mark.parametrize(("fixed", "second"), [(False, "end_turn"), (True, "limit_cost")])
+def test_an_attempt_goes_on_with_what_a_sibling_left_over(
+    module: Module, *, fixed: bool, second: str
+) -> None:
+    look = ToolUse("list_files", {})
+    one, one_and_a_half, two = (TokenCounts(n, 0) for n in (500_000, 750_000, 1_000_000))
+    # Each may spend three dollars. The first leaves two, and the second comes to three and a half.
+    costly: list[Reply] = [[look, Wait(10), two], [look, one_and_a_half], [Text("Done.")]]
+    run = arguments({"source": module.session.directory(module.repository), "prompt": "Do it.",
+                     "variations": 2, "runId": f"run_{uuid.uuid4().hex}"})  # fmt: skip
+    with ScriptedModel(Script({1: [[Text("Done."), one]], 2: costly})) as model:
+        limited = f"withLimits(maxRunCostUsd:6,fixedShares:{json.dumps(fixed)})"
+        found = module.ask(
+            f"{limited}{{runVariations{run}{{variations{{stopReason message}}}}}}",
+            model_url=model.base_url,
+        )
+    variations = found["withLimits"]["runVariations"]["variations"]
+    assert [each["stopReason"] for each in variations] == ["end_turn", second], variations

@@ -1,7 +1,9 @@
 """The processes of this machine, as anybody on it can see them."""
 
+import mmap
 import os
 import time
+from io import FileIO
 from pathlib import Path
 
 
@@ -62,20 +64,29 @@ def brokers_of(gateway: int) -> list[int]:
 
 
 def memory(process: int) -> bytes:
-    """Return all that a process has in memory and can write."""
+    """Return all that a process has in memory, which should be stopped meanwhile."""
     found = []
     with Path(f"/proc/{process}/mem").open("rb", buffering=0) as file:
         for line in Path(f"/proc/{process}/maps").read_text().splitlines():
-            span, rights = line.split()[:2]
-            if not rights.startswith("rw"):
+            span, rights, *_ = line.split()
+            if not rights.startswith("r") or line.endswith(("[vvar]", "[vvar_vclock]")):
                 continue
             start, end = (int(part, 16) for part in span.split("-"))
-            try:
-                file.seek(start)
-                found.append(file.read(end - start))
-            except OSError:
-                continue  # Not all that is mapped is there.
+            found.append(_mapped(file, start, end))
     return b"\0".join(found)
+
+
+def _mapped(file: FileIO, start: int, end: int) -> bytes:
+    """Return what is there of a mapping: a page that is not there hides none behind it."""
+    found = b""
+    while start < end:
+        try:
+            part = os.pread(file.fileno(), end - start, start)
+        except OSError:
+            part = b""
+        found += part
+        start += len(part) or mmap.PAGESIZE
+    return found
 
 
 def open_files(process: int) -> bytes:

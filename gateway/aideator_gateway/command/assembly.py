@@ -52,6 +52,7 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         work = WorkDirectory(settings.data_dir / WORK, gateways.me)
         stack.push_async_callback(work.aclose)
         broker = BrokerHost(chosen, settings.data_dir / GATEWAYS, gateways.me)
+        broker.refused = lambda cause, count: metrics.requests_refused.labels(cause).inc(count)
         spending = await _day_spending(chosen, store, broker, stack)
         backend = await choose_backend(chosen, work, broker)
         stack.push_async_callback(backend.aclose)

@@ -81,7 +81,7 @@ class Message(BaseModel):
     code: ErrorCode | None = Field(default=None, description="retry: why.")
     message: str | None = Field(default=None, description="retry, wait: why, in words.")
     cause: str | None = Field(
-        default=None, description="wait: a stable word; rate_limited, overloaded or busy."
+        default=None, description="wait: a stable word; rate_limited, overloaded, busy or pacing."
     )
     wait_seconds: float | None = Field(default=None, description="retry: pause before it.")
     seconds: float | None = Field(

@@ -28,6 +28,13 @@ class Metrics:
         self.runs_active = Gauge(
             "aideator_runs_active", "Runs that are pending or running.", registry=self._registry
         )
+        self.requests_refused = Counter(
+            "aideator_model_requests_refused",
+            "Requests that the model broker did not pass on, by cause: wait_… have their turn "
+            "later, limit_… are over a spending cap, all others may not be asked.",
+            ["cause"],
+            registry=self._registry,
+        )
         self.streams_open = Gauge(
             "aideator_streams_open", "Clients that read a stream now.", registry=self._registry
         )

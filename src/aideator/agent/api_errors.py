@@ -52,6 +52,7 @@ _WAITS = {
     "rate_limited": "the model's server limits requests",
     "overloaded": "the model's server is overloaded",
     "busy": "as many requests as are allowed at once are under way",
+    "pacing": "the first requests to a model's server go one after the other",
 }
 
 _REFUSALS = {
@@ -66,7 +67,7 @@ _LONGEST_WAIT = 600.0
 
 
 class ToWait(Exception):  # noqa: N818  # An answer, raised to leave the request.
-    """A broker says that a request has its turn later.
+    """A broker says that a request has its turn later, or had.
 
     Parameters
     ----------
@@ -157,6 +158,17 @@ def from_stream(body: object) -> ModelFailure:
     code = _TYPES.get(kind, ErrorCode.API_ERROR)
     message = message or "The model's server reported an error inside the response."
     return ModelFailure(_credit(code, kind, message), message)
+
+
+def waited(headers: Mapping[str, str]) -> list[ToWait]:
+    """Return for what a broker has held back a request before it answered."""
+    found = []
+    for part in headers.get("aideator-waited", "").split(","):
+        cause, _, text = part.strip().partition("=")
+        seconds = _seconds({"retry-after": text})
+        if cause and seconds is not None:
+            found.append(ToWait(cause, seconds))
+    return found
 
 
 def _parsed(text: str) -> object:

@@ -1,7 +1,7 @@
 """The way to the model's server: HTTP, and nothing about conversations."""
 
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,15 @@ class Client:
         await self._http.aclose()
 
     @asynccontextmanager
-    async def post(self, request: Mapping[str, Any]) -> AsyncIterator[httpx2.Response]:
+    async def post(
+        self, request: Mapping[str, Any], heard: Callable[[Mapping[str, str]], None]
+    ) -> AsyncIterator[httpx2.Response]:
         """Send a request, and give its response once that has begun well.
+
+        Parameters
+        ----------
+        heard
+            Called with the headers of any response.
 
         Raises
         ------
@@ -128,6 +135,7 @@ class Client:
             There is none, or it broke off; ``unreachable`` says what that means.
         """
         async with self._http.stream("POST", "v1/messages", json=request) as response:
+            heard(response.headers)
             if not response.is_success:
                 text = await _beginning(response)
                 raise api_errors.from_response(response.status_code, response.headers, text)

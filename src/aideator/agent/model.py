@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import httpx2
@@ -101,13 +101,16 @@ class Model:
             try:
                 return await self._once(turn, number, messages)
             except ToWait as wait:
-                self._emitter.emit(
-                    "wait",
-                    **{"turn": turn, "try": number, "cause": wait.cause},
-                    seconds=round(wait.seconds, 3),
-                    message=wait.message,
-                )
+                self._tell_wait(turn, number, wait)
                 await asyncio.sleep(wait.seconds)
+
+    def _tell_wait(self, turn: int, number: int, wait: ToWait) -> None:
+        self._emitter.emit(
+            "wait",
+            **{"turn": turn, "try": number, "cause": wait.cause},
+            seconds=round(wait.seconds, 3),
+            message=wait.message,
+        )
 
     def _wait(self, number: int, asked: float | None) -> float:
         if asked is None:
@@ -122,11 +125,16 @@ class Model:
         def emit(kind: str, fields: dict[str, object]) -> None:
             self._emitter.emit(kind, **({} if kind == "status" else position), **fields)
 
+        def heard(headers: Mapping[str, str]) -> None:
+            self._budget.allow(headers.get("aideator-allowance-usd"))
+            for wait in api_errors.waited(headers):
+                self._tell_wait(turn, number, wait)
+
         builder = MessageBuilder(emit)
         silence = asyncio.timeout(self._timing.silence)
         try:
             async with silence:
-                await self._stream(builder, messages, silence)
+                await self._stream(builder, messages, heard, silence)
         except TimeoutError:
             text = f"The model sent nothing for {self._timing.silence:g} s but signs of life."
             raise ModelFailure(ErrorCode.STREAM_STALLED, text) from None
@@ -140,14 +148,17 @@ class Model:
         return builder.message(number)
 
     async def _stream(
-        self, builder: MessageBuilder, messages: list[dict[str, Any]], silence: asyncio.Timeout
+        self,
+        builder: MessageBuilder,
+        messages: list[dict[str, Any]],
+        heard: Callable[[Mapping[str, str]], None],
+        silence: asyncio.Timeout,
     ) -> None:
         request = {
             **self._request, "model": self._name, "messages": _cached(messages), "stream": True,
         }  # fmt: skip
         decoder = SseDecoder()
-        async with self._client.post(request) as response:
-            self._budget.allow(response.headers.get("aideator-allowance-usd"))
+        async with self._client.post(request, heard) as response:
             pieces = response.aiter_bytes()
             async for piece in pieces:
                 for event in decoder.feed(piece):

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from pydantic import ValidationError
 
 from aideator.broker.app import Broker
-from aideator.broker.keys import NoKeyError, accesses, forget_settings, key_of
+from aideator.broker.keys import Keys, NoKeyError, accesses, forget_settings, key_of
 from aideator.broker.pipes import MAX_LINE_BYTES, listen_to_stdin, speaker
 from aideator.broker.server import (
     CannotListenError,
@@ -37,20 +37,22 @@ def main(argv: Sequence[str] | None = None, stdin: BinaryIO = sys.stdin.buffer) 
     try:
         config = _config(arguments.config, stdin)
         secret = key_of(config.signing_secret)
+        control_key = key_of(config.control_key) if config.control_key else None
         listeners = _listeners(arguments)
     except ValidationError as error:
         # Only where and why: what was given instead may be a key.
         wrong = " ".join(map(str, findings(error, BrokerConfig)))
         return _fail(f"The configuration is not valid. {wrong}")
     except NoKeyError as error:
-        return _fail(f"There is no signing secret: {error}")
+        return _fail(f"There is no signing secret, or no control key: {error}")
     except (CannotListenError, OSError) as error:
         return _fail(str(error))
     logging.basicConfig(level=logging.INFO, format="broker: %(message)s")
     for noisy in ("httpx2", "httpcore2", "anthropic", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        asyncio.run(_serve(config, secret, listeners, watch_stdin=arguments.watch_stdin))
+        own = Keys(secret, control_key)
+        asyncio.run(_serve(config, own, listeners, watch_stdin=arguments.watch_stdin))
     finally:
         if arguments.socket:
             arguments.socket.unlink(missing_ok=True)
@@ -92,13 +94,13 @@ def _listeners(arguments: argparse.Namespace) -> list[socket.socket]:
 
 
 async def _serve(
-    config: BrokerConfig, secret: str, listeners: list[socket.socket], *, watch_stdin: bool
+    config: BrokerConfig, own: Keys, listeners: list[socket.socket], *, watch_stdin: bool
 ) -> None:
     found = usable(accesses(config))
     forget_settings(os.environ)
     say = speaker()
     upstreams: asyncio.Future[dict[str, Upstream]] = asyncio.get_running_loop().create_future()
-    broker = Broker(config, secret, found, upstreams, say)
+    broker = Broker(config, own, found, upstreams, say)
     server = Server(broker, config.bounds)
 
     def take(message: Control) -> None:

@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import hmac
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from aideator.broker.asgi import ClientGoneError, Receive, Scope, Send
 from aideator.broker.body import Body, read_body
-from aideator.broker.keys import Access
+from aideator.broker.exchange import Exchange, Held
+from aideator.broker.keys import Access, Keys
 from aideator.broker.pace import Gate, Pass, Wait
 from aideator.broker.pot import Pot
 from aideator.broker.refusals import Refusals, Refused, send_json
@@ -23,6 +27,8 @@ from aideator.protocol.tokens import BadTokenError, Grant, verified
 logger = logging.getLogger(__name__)
 
 _LONGEST_HOLD_SECONDS = 1.0
+_TELL_SECONDS = 1.0
+"""How often at most it is said what was refused."""
 _PASSED_UP = ("anthropic-version", "anthropic-beta")
 
 Headers = Mapping[bytes, bytes]
@@ -33,8 +39,8 @@ class Broker:
 
     Parameters
     ----------
-    secret
-        Signs tokens.
+    keys
+        Its own.
     accesses
         The configuration's providers, with their keys.
     upstreams
@@ -46,17 +52,18 @@ class Broker:
     def __init__(
         self,
         config: BrokerConfig,
-        secret: str,
+        keys: Keys,
         accesses: Mapping[str, Access],
         upstreams: "asyncio.Future[dict[str, Upstream]]",
         say: Callable[[dict[str, Any]], None],
     ) -> None:
         self._config = config
-        self._secret = secret
+        self._keys = keys
         self._accesses = accesses
         self._upstreams = upstreams
         self._say = say
         self._refusals = Refusals()
+        self._telling: asyncio.TimerHandle | None = None
         self._revoked = Revoked(config.revoked)
         self._day_limit = config.day_limit_usd
         self._spent_usd = 0.0
@@ -77,6 +84,9 @@ class Broker:
             if scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD"):
                 await send_json(send, 200, {"status": "ok"})
                 return
+            if scope["path"] == "/revoke" and self._keys.control is not None:
+                await self._controlled(self._keys.control, scope, receive, send)
+                return
             _check_route(scope)
             headers = dict(scope["headers"])
             grant = self._granted(scope["headers"])
@@ -84,6 +94,7 @@ class Broker:
         except Refused as refused:
             whose = f"run {grant.run}, variation {grant.variation}" if grant else "no valid token"
             self._refusals.note(refused, whose)
+            self._tell_refused_soon()
             await refused.send(send)
         except ClientGoneError:
             pass
@@ -102,6 +113,29 @@ class Broker:
             running = sum(map(len, self._running.values()))
             report = {"refused": dict(self._refusals.counts), "running": running}
             self._say({"report": report})
+
+    def _tell_refused_soon(self) -> None:
+        if self._telling is None:
+            loop = asyncio.get_running_loop()
+            self._telling = loop.call_later(_TELL_SECONDS, self._tell_refused)
+
+    def _tell_refused(self) -> None:
+        self._telling = None
+        self._say({"refused": self._refusals.new()})
+
+    async def _controlled(self, key: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Revoke what somebody asks for who has the key for that."""
+        headers = dict(scope["headers"])
+        given = headers.get(b"authorization", b"").removeprefix(b"Bearer ")
+        if scope["method"] != "POST" or not hmac.compare_digest(given, key.encode()):
+            raise Refused(401, "control_refused", "This is for whoever started the broker.")
+        body = await read_body(receive, headers.get(b"content-length"), self._config.bounds)
+        try:
+            who = Of.model_validate(body.value)
+        except ValidationError:
+            raise Refused(400, "no_attempt", "Name a run and a variation.") from None
+        self._revoke(who)
+        await send_json(send, 200, {})
 
     def _revoke(self, who: Of) -> None:
         for run in self._revoked.add(who):
@@ -123,7 +157,7 @@ class Broker:
             text = "Send the attempt's token, once, as x-api-key or as a bearer token."
             raise Refused(401, "token_missing", text)
         try:
-            grant = verified(self._secret, tokens[0].decode("latin-1"))
+            grant = verified(self._keys.signing, tokens[0].decode("latin-1"))
         except BadTokenError as error:
             text = "The token has expired." if error.cause == "token_expired" else "No such token."
             raise Refused(401, error.cause, text) from None
@@ -140,7 +174,7 @@ class Broker:
         if len(tasks) >= self._config.bounds.requests_of_a_variation:
             text = "This attempt has too many requests under way."
             raise Refused(429, "too_many_requests", text)
-        exchange = _Exchange(send, self._config.bounds.idle_seconds * 6)
+        exchange = Exchange(send, self._config.bounds.idle_seconds * 6)
         work = asyncio.create_task(self._answer(grant, headers, receive, exchange))
         tasks.add(work)
         try:
@@ -153,14 +187,18 @@ class Broker:
             if not tasks:
                 del self._running[grant.run, grant.variation]
         if not work.cancelled():
-            work.result()
+            try:
+                work.result()
+            except Refused as refused:
+                refused.headers |= exchange.held.headers
+                raise
         elif not exchange.begun:
             # Only what ends an attempt, or its caller, cancels it.
             self._check_revoked(grant)
         # Else it breaks off: the server closes a response that was not completed.
 
     async def _answer(
-        self, grant: Grant, headers: Headers, receive: Receive, exchange: "_Exchange"
+        self, grant: Grant, headers: Headers, receive: Receive, exchange: Exchange
     ) -> None:
         body = await read_body(receive, headers.get(b"content-length"), self._config.bounds)
         gone = asyncio.create_task(_cancel_when_gone(receive, asyncio.current_task()))
@@ -169,14 +207,14 @@ class Broker:
         finally:
             gone.cancel()
 
-    async def _ask(self, grant: Grant, headers: Headers, body: Body, exchange: "_Exchange") -> None:
+    async def _ask(self, grant: Grant, headers: Headers, body: Body, exchange: Exchange) -> None:
         provider, gate = self._provider(grant)
         if body.value.get("model") not in grant.models:
             text = f"This attempt may ask for {', '.join(grant.models)} only."
             raise Refused(403, "other_model", text)
         upstream = (await asyncio.shield(self._upstreams))[provider]
         who = Of(run=grant.run, variation=grant.variation)
-        passed = await self._passed(gate, who, grant)
+        passed = await self._passed(gate, who, grant, exchange.held)
         try:
             try:
                 answer = await upstream.ask(body, _headers_up(grant, headers))
@@ -201,9 +239,8 @@ class Broker:
             raise Refused(401, "provider_unusable", text)
         return name, self._gates[name]
 
-    async def _passed(self, gate: Gate, who: Of, grant: Grant) -> Pass:
+    async def _passed(self, gate: Gate, who: Of, grant: Grant, held: Held) -> Pass:
         """Wait for a short while if need be."""
-        held = 0.0
         while True:
             # After each wait: what was allowed before may not be any more.
             self._check_revoked(grant)
@@ -211,10 +248,9 @@ class Broker:
             passed = gate.ask(who)
             if isinstance(passed, Pass):
                 return passed
-            held += passed.seconds
-            if not passed.held or held > _LONGEST_HOLD_SECONDS:
+            if not passed.held or held.seconds + passed.seconds > _LONGEST_HOLD_SECONDS:
                 raise _wait_answer(passed)
-            await asyncio.sleep(passed.seconds)
+            await held.wait(passed)
 
     def _check_money(self, grant: Grant) -> None:
         if self._day_limit is not None and self._spent_usd >= self._day_limit:
@@ -230,7 +266,7 @@ class Broker:
         return {} if allowance is None else {"aideator-allowance-usd": f"{allowance:.6f}"}
 
     async def _pass_on(
-        self, grant: Grant, provider: str, body: Body, answer: Answer, exchange: "_Exchange"
+        self, grant: Grant, provider: str, body: Body, answer: Answer, exchange: Exchange
     ) -> None:
         reader = UsageReader(streamed=answer.streamed)
         await exchange.start(answer.status, {**answer.headers, **self._allowance(grant)})
@@ -266,44 +302,6 @@ class Broker:
             "usd": cost,
         }
         self._say({"spent": spent})
-
-
-class _Exchange:
-    """The response to one request.
-
-    Parameters
-    ----------
-    unread_seconds
-        How long what is sent may stay unread.
-    """
-
-    def __init__(self, send: Send, unread_seconds: float) -> None:
-        self._send = send
-        self._unread_seconds = unread_seconds
-        self.begun = False
-
-    async def start(self, status: int, headers: Mapping[str, str]) -> None:
-        self.begun = True
-        pairs = [(name.encode("latin-1"), text.encode("latin-1")) for name, text in headers.items()]
-        await self._send({"type": "http.response.start", "status": status, "headers": pairs})
-
-    async def chunk(self, data: bytes) -> None:
-        """Send a piece at once.
-
-        Raises
-        ------
-        ClientGoneError
-            Who asked does not read.
-        """
-        message = {"type": "http.response.body", "body": data, "more_body": True}
-        try:
-            async with asyncio.timeout(self._unread_seconds):
-                await self._send(message)
-        except TimeoutError:
-            raise ClientGoneError from None
-
-    async def end(self) -> None:
-        await self._send({"type": "http.response.body", "body": b""})
 
 
 def _check_route(scope: Scope) -> None:

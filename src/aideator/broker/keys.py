@@ -12,6 +12,14 @@ class NoKeyError(Exception):
 
 
 @dataclass(frozen=True)
+class Keys:
+    """The broker's own keys: what signs tokens, and what lets somebody control it over HTTP."""
+
+    signing: str = field(repr=False)
+    control: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Access:
     """A provider with the keys it needs, or what is wrong with it."""
 

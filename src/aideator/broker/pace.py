@@ -18,7 +18,8 @@ from typing import Literal
 
 from aideator.protocol.broker import Of, Pacing
 
-Cause = Literal["rate_limited", "overloaded", "busy"]
+Cause = Literal["rate_limited", "overloaded", "busy", "pacing"]
+"""``pacing`` keeps a provider's first requests apart: nobody was refused anything yet."""
 
 _SLACK_SECONDS = 1.0
 _LONGEST_BACKOFF_SECONDS = 30.0
@@ -217,8 +218,7 @@ class Gate:
         if free <= now and not ahead:
             return None
         seconds = max(free - now, _SHORTEST_SECONDS) + ahead * _SHORTEST_SECONDS
-        # Nobody was refused anything: this is no wait to speak of.
-        return Wait(min(seconds, _SHORTEST_SECONDS), "busy", held=True)
+        return Wait(min(seconds, _SHORTEST_SECONDS), "pacing", held=True)
 
     def _timed(self, seconds: float, cause: Cause) -> Wait:
         seconds = max(seconds, _SHORTEST_SECONDS)

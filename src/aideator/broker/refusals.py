@@ -51,7 +51,7 @@ class Refused(Exception):  # noqa: N818 - an answer, raised to leave what led to
         self.cause = cause
         self.message = message
         self.kind = kind or _TYPES[status]
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
 
     async def send(self, send: Send) -> None:
         """Answer with it."""
@@ -85,6 +85,7 @@ class Refusals:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.counts: Counter[str] = Counter()
+        self._new: Counter[str] = Counter()
         self._clock = clock
         self._logged: dict[str, float] = {}
 
@@ -97,8 +98,14 @@ class Refusals:
             Run and variation as a token that is valid names them, or that there is none.
         """
         self.counts[refused.cause] += 1
+        self._new[refused.cause] += 1
         now = self._clock()
         if now - self._logged.get(refused.cause, -1.0) >= 1:
             self._logged[refused.cause] = now
             count = self.counts[refused.cause]
             logger.warning("refused, %s: %s (%d so far)", refused.cause, whose, count)
+
+    def new(self) -> dict[str, int]:
+        """Return how many of each cause there were since this was last asked."""
+        new, self._new = dict(self._new), Counter()
+        return new

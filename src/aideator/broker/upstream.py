@@ -75,13 +75,14 @@ def usable(accesses: Mapping[str, Access]) -> dict[str, Access]:
         kind = access.provider.kind
         # A ready access token needs nobody to fetch one.
         needed = None if access.auth_token else _EXTRAS.get(kind)
-        missing = not access.problem and not _installed(needed)
+        missing = not access.problem and not installed(needed)
         problem = f"it needs more packages: pip install 'aideator[{kind}]'"
         found[name] = replace(access, problem=problem) if missing else access
     return found
 
 
-def _installed(package: str | None) -> bool:
+def installed(package: str | None) -> bool:
+    """Return whether a package is there to be imported; none always is."""
     try:
         return package is None or importlib.util.find_spec(package) is not None
     except ModuleNotFoundError:

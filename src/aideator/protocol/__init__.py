@@ -55,6 +55,7 @@ from aideator.protocol.task import (
     KnownProvider,
     KnownProviders,
     Task,
+    is_provider_name,
 )
 
 __all__ = [
@@ -105,6 +106,7 @@ __all__ = [
     "check_ref",
     "check_server",
     "conditions_of",
+    "is_provider_name",
     "parse_line",
     "provider_problem",
     "repository_url",

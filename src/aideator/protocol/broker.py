@@ -9,6 +9,8 @@ JSON on standard output, each an object with one key:
     provider's problem, or null.
 ``spent``
     After each answer: run, variation, provider, model, tokens, and US dollars or null.
+``refused``
+    At most once a second: how many requests were refused since the last such line, by cause.
 ``revoked``
     The answer to ``revoke``: run, variation, and what it has spent in all.
 ``report``
@@ -155,6 +157,9 @@ class BrokerConfig(BaseModel):
     model_config = _STRICT
 
     signing_secret: KeySource
+    control_key: KeySource | None = None
+    """Opens ``POST /revoke``, whose body is an ``Of``, for who started the broker and cannot
+    write to its input. It is sent as a bearer token."""
     providers: dict[str, Provider] = Field(min_length=1)
     default_provider: str
     bounds: Bounds = Bounds()

@@ -143,11 +143,11 @@ class RetryEvent(_OfTurn):
 
 
 class WaitEvent(_OfTurn):
-    """A request has its turn later. It has not failed, and what was said stays."""
+    """A request has its turn later, or had. It has not failed, and what was said stays."""
 
     type: Literal["wait"]
     cause: str
-    """A stable word: ``rate_limited``, ``overloaded``, ``busy``."""
+    """A stable word: ``rate_limited``, ``overloaded``, ``busy``, ``pacing``."""
     seconds: float
     message: str
     """Why, in words."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from aideator.protocol.events import Usage
 
@@ -35,6 +35,10 @@ class Price(BaseModel):
             + usage.cache_write_tokens * self.cache_write
             + usage.cache_read_tokens * self.cache_read
         ) / 1_000_000
+
+
+class PricesByModel(RootModel[dict[str, Price]]):
+    """Prices of several models."""
 
 
 class Prices:

@@ -1,5 +1,6 @@
 """What an agent is asked to do, and under which conditions."""
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import (
@@ -24,6 +25,14 @@ ordinary schema, for other servers that speak the Messages API."""
 
 DEFAULT_PROVIDER = "default"
 """Name of the model server that is asked where a condition names none."""
+
+_PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}", re.ASCII)
+
+
+def is_provider_name(name: str) -> bool:
+    """Return whether a model server can have this name."""
+    return _PROVIDER_NAME.fullmatch(name) is not None
+
 
 Effort = Literal["low", "medium", "high", "xhigh", "max"]
 

@@ -71,6 +71,8 @@ class BrokerHost:
         self._day_left: float | None = None
         self.count: Callable[[float | None], None] = _count_nothing
         """Called with what each answer cost, in US dollars if its price is known."""
+        self.refused: Callable[[str, int], None] = _count_no_refusal
+        """Called with a cause, and how many more requests were refused for it."""
         self.socket = socket_path(directory, owner)
         """Unix socket that agents call."""
         self.port: int | None = None
@@ -246,12 +248,19 @@ class BrokerHost:
             case {"spent": {"run": str(run), "variation": int(number), "usd": float(usd)}}:
                 if run in self._spent:
                     self._spent[run][number] = self._spent[run].get(number, 0.0) + usd
+            case {"refused": dict(counts)}:
+                for cause, count in counts.items():
+                    self.refused(cause, count)
             case {"error": error}:
                 logger.error("the model broker did not understand a message: %s", error)
 
 
 def _count_nothing(usd: float | None) -> None:
     del usd
+
+
+def _count_no_refusal(cause: str, count: int) -> None:
+    del cause, count
 
 
 def _keys(api_key: SecretStr | None, auth_token: SecretStr | None) -> dict[str, dict[str, str]]:
