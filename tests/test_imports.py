@@ -26,7 +26,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "uvicorn",
     ),
     # The module ships agent and broker into containers, and never imports them.
-    "*.py": ("aideator.protocol", "dagger", "pydantic", "typing_extensions"),
+    "*.py": ("aideator.protocol", "dagger", "httpx2", "pydantic", "typing_extensions"),
 }
 
 ROOMS: dict[str, tuple[str, ...]] = {

@@ -36,7 +36,9 @@ def main(argv: Sequence[str] | None = None, stdin: BinaryIO = sys.stdin.buffer) 
     arguments = _parser().parse_args(argv)
     try:
         config = _config(arguments.config, stdin)
+        wanted = "signing secret"
         secret = key_of(config.signing_secret)
+        wanted = "control key"
         control_key = key_of(config.control_key) if config.control_key else None
         listeners = _listeners(arguments)
     except ValidationError as error:
@@ -44,7 +46,7 @@ def main(argv: Sequence[str] | None = None, stdin: BinaryIO = sys.stdin.buffer) 
         wrong = " ".join(map(str, findings(error, BrokerConfig)))
         return _fail(f"The configuration is not valid. {wrong}")
     except NoKeyError as error:
-        return _fail(f"There is no signing secret, or no control key: {error}")
+        return _fail(f"There is no {wanted}: {error}")
     except (CannotListenError, OSError) as error:
         return _fail(str(error))
     logging.basicConfig(level=logging.INFO, format="broker: %(message)s")
