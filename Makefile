@@ -9,7 +9,7 @@ STAMP := $(VENV)/.synced
 # Programs are started over and over here; without bytecode each start takes a sixth longer.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup page demo test test-page test-browser test-engine test-soak test-shuffled check lint types bench eval clean
+.PHONY: help setup page dist demo test test-page test-browser test-engine test-soak test-shuffled check lint types bench eval clean
 
 help: ## Show what can be made.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -45,6 +45,12 @@ $(BUILT): $(PAGE)/node_modules/.installed $(PAGE_SOURCES) docs/openapi.json
 
 page: $(BUILT) ## Build the page that the gateway serves at /.
 	@:
+
+# An install from what is released is to have the page, without Node: one without it is no release.
+dist: page ## Build what is released into dist/: a wheel and its sources, with the page.
+	@rm -rf dist
+	@$(UV) build -q --out-dir dist
+	@$(RUN)/python scripts/has_page.py dist/*.whl dist/*.tar.gz
 
 # The command works without the page, and / says how to get it.
 .PHONY: page-or-warn
@@ -93,4 +99,4 @@ eval: $(STAMP) ## Let a real model do the small tasks, and print a table (needs 
 	@$(RUN)/python benchmarks/eval.py $(EVAL)
 
 clean: ## Remove .venv and caches.
-	@rm -rf $(VENV) $(PAGE)/node_modules $(dir $(BUILT)) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) dist $(PAGE)/node_modules $(dir $(BUILT)) .mypy_cache .pytest_cache .ruff_cache .hypothesis

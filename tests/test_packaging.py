@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -111,6 +112,25 @@ def test_the_wheel_has_the_page_if_it_was_built_and_never_its_sources(wheel: Pat
         names = archive.namelist()
     assert ("aideator_gateway/http/static/index.html" in names) == (built / "index.html").is_file()
     assert not [name for name in names if "node_modules" in name or name.endswith(".tsx")]
+
+
+def test_a_release_without_the_page_is_an_error(wheel: Path, tmp_path: Path) -> None:
+    page = "aideator_gateway/http/static/index.html"
+    bare, whole = tmp_path / wheel.name, tmp_path / "whole.tar.gz"
+    with zipfile.ZipFile(wheel) as found, zipfile.ZipFile(bare, "w") as kept:
+        for name in found.namelist():
+            if not name.startswith(page.rpartition("/")[0]):
+                kept.writestr(name, found.read(name))
+    (tmp_path / "index.html").write_text("page")
+    with tarfile.open(whole, "w:gz") as sources:
+        sources.add(tmp_path / "index.html", f"aideator-1/gateway/{page}")
+    script = (sys.executable, ROOT / "scripts/has_page.py")
+    done = run(*script, whole, bare)
+    assert (done.returncode, str(bare) in done.stderr) == (1, True)
+    assert str(whole) not in done.stderr
+    assert run(*script, whole).returncode == 0
+    # Nothing built is no release either.
+    assert run(*script).returncode == 1
 
 
 @pytest.fixture(scope="module")
