@@ -9,6 +9,7 @@ from typing import Any
 
 from aideator.protocol import ErrorCode, tasks_of
 from aideator_gateway.runs.backend import BackendError, RunSpec, from_os_error
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.ends import Outcome, cancelled, failed, interrupted
 from aideator_gateway.runs.lane import PAUSES
@@ -74,7 +75,8 @@ class Driver:
         return active
 
     def _work(self, run_id: str, active: "Active", work: Coroutine[Any, Any, None]) -> None:
-        active.task = asyncio.create_task(work, name=run_id)
+        with working_on(run_id):
+            active.task = asyncio.create_task(work, name=run_id)
         active.task.add_done_callback(lambda _: self._forget(run_id))
         self._metrics.runs_active.set(len(self._active))
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 from aideator.protocol import Limits, Status, Styles, provider_problem
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.driver import Driver
 from aideator_gateway.runs.ends import cancelled, interrupted
@@ -70,7 +71,8 @@ class Runs:
         left = []
         for run in found:
             if not run.status.ended:
-                logger.warning("run %s was interrupted by the end of its gateway", run.run_id)
+                with working_on(run.run_id):
+                    logger.warning("run %s was interrupted by the end of its gateway", run.run_id)
             left.append(self._driver.end(run, interrupted))
         deadline = time.monotonic() + PATIENCE_SECONDS
         for active in left:
@@ -193,11 +195,22 @@ class Runs:
         return given.model_copy(update={"max_run_cost_usd": self._settings.max_run_cost_usd})
 
     async def get(self, run_id: str) -> Run:
-        """Return a run, or raise the ``Problem`` that there is none."""
+        """Return a run, or raise the ``Problem`` that there is none, or no longer."""
         run = await self._store.run(run_id)
         if run is None:
-            raise _no_run(run_id)
+            raise await self._missing(run_id)
         return run
+
+    async def _missing(self, run_id: str) -> Problem:
+        """Return the problem that there is no such run, or no longer."""
+        pruned_at = await self._store.pruned_at(run_id)
+        if pruned_at is None:
+            return _no_run(run_id)
+        return Problem(
+            "run_deleted",
+            f"Run {run_id} was removed on {pruned_at:%Y-%m-%d} with its log and patches: this "
+            "server keeps runs only so long, or so many; GET /runs lists those it has.",
+        )
 
     async def variation(self, run_id: str, variation_id: int) -> Variation:
         """Return a variation, or raise the ``Problem`` that there is none."""
@@ -260,7 +273,7 @@ class Runs:
         else:
             await self._check_completed(run_id, variation_id)
         if not await self._store.select(run_id, variation_id, reason):
-            raise _no_run(run_id)  # deleted meanwhile
+            raise await self._missing(run_id)  # deleted meanwhile
 
     async def _check_completed(self, run_id: str, variation_id: int) -> None:
         variation = await self.variation(run_id, variation_id)

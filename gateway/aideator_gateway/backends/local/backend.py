@@ -20,6 +20,7 @@ from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink, from_os_error
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.model import Readiness
 from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
@@ -130,7 +131,8 @@ class LocalBackend:
             await sink.prepared(commit=commit, isolation=self.isolation)
             async with asyncio.TaskGroup() as group:
                 for number in spec.variation_ids:
-                    group.create_task(self._variation(spec, number, directory, sink, stop))
+                    with working_on(spec.run_id, number):
+                        group.create_task(self._variation(spec, number, directory, sink, stop))
         finally:
             self._broker.forget(spec.run_id)
             self._work.remove(directory)
