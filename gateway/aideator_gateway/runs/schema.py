@@ -30,11 +30,6 @@ _PACKED_SCHEMA = 5
 APPLICATION_ID = 0x41494465
 """What SQLite keeps in the file's header to tell whose it is: AIDe."""
 
-_PACKED_logger = logging.getLogger(__name__)
-
-SCHEMA = 5
-"""Format since which logs are kept as clients are sent them."""
-
 _UNMARKED_SCHEMA = 2
 _UNMARKED_TABLES = {"run", "variation", "event", "selection"}
 """The one format that is read and has no application id; its tables tell it."""
