@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from aideator_gateway.backends.choose import choose_backend
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.command.datadir import DATABASE, GATEWAYS, WORK
 from aideator_gateway.command.gateways import Gateways
+from aideator_gateway.command.traces import tracing
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
 from aideator_gateway.http.handlers import State
 from aideator_gateway.runs.dependencies import Dependencies
@@ -60,7 +62,8 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         backend = await choose_backend(chosen, work, broker)
         stack.push_async_callback(backend.aclose)
         await backend.start()
-        runs = Runs(Dependencies(chosen, store, log, backend, metrics, spending), gateways)
+        tracer = stack.enter_context(tracing(os.environ))
+        runs = Runs(Dependencies(chosen, store, log, backend, metrics, spending, tracer), gateways)
         await _recover(runs)
         stack.push_async_callback(runs.aclose)
         await stack.enter_async_context(_recovering(runs, work, gateways))

@@ -16,6 +16,7 @@ from aideator_gateway.runs.lane import PAUSES
 from aideator_gateway.runs.model import Run
 from aideator_gateway.runs.recorder import Recorder
 from aideator_gateway.runs.screen import Screen
+from aideator_gateway.runs.tracing import spanned
 from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class Driver:
     def start(self, run: Run) -> None:
         """Begin to carry out an announced run."""
         active = self._active[run.run_id]
-        self._work(run.run_id, active, self._drive(run, active.stop))
+        self._work(run.run_id, active, spanned("run", self._drive(run, active.stop)))
 
     def end(self, run: Run, outcome: Outcome) -> "Active":
         """Begin to end a run that nobody works on; ``outcome`` is what has not ended by itself."""

@@ -17,6 +17,7 @@ from aideator_gateway.runs.problems import Problem, invalid_field
 from aideator_gateway.runs.repository import check_ref, check_url
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import KeyTakenError
+from aideator_gateway.runs.tracing import span, traced_by
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Runs:
         self._backend = dependencies.backend
         self._owners = owners
         self._spending = dependencies.spending
+        self._tracer = dependencies.tracer
         self._driver = Driver(dependencies)
         self.styles = Styles(self._settings.styles_dir)
         """The styles that conditions may name; read anew for each run."""
@@ -166,7 +168,12 @@ class Runs:
         if self._driver.closing:
             raise Problem("stopping", "This server is stopping; send the request again later.")
         run_id = f"run_{secrets.token_hex(8)}"
-        with self._driver.announced(run_id):
+        with (
+            self._driver.announced(run_id),
+            traced_by(self._tracer),
+            working_on(run_id),
+            span("create run"),
+        ):
             run = await self._store.create_run(
                 run_id,
                 request,
