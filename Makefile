@@ -72,7 +72,7 @@ test-browser: page ## Drive the page in a Chromium; fails where there is none.
 test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where none answers.
 	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest --numprocesses=0 -m engine
 
-test-soak: $(STAMP) ## Run the tests that take minutes: long locks, a disk that fills.
+test-soak: $(STAMP) ## Run the tests that take minutes: long locks, a full disk, kill -9, many runs.
 	@$(RUN)/pytest --numprocesses=0 -m soak
 
 ifndef SEED

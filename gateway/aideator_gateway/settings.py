@@ -182,6 +182,19 @@ class Settings(BaseModel):
     max_concurrent_runs: Annotated[int, Field(ge=1, le=64)] = _setting(
         4, "Runs that work at once; more wait as pending."
     )
+    keep_days: Annotated[float | None, Field(gt=0)] = _setting(
+        None, "Days after their end that runs are kept; else for good."
+    )
+    keep_bytes: Annotated[int | None, Field(ge=0)] = _setting(
+        None, "Bytes that the database may use before the oldest ended runs are removed; else all."
+    )
+
+    log_format: Literal["text", "json"] = _setting(
+        "text", "How the log is written: for people, or as an object of JSON a line."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "Least level of what is logged."
+    )
 
     _providers: dict[str, NamedProvider] = PrivateAttr(default_factory=dict)
 
@@ -311,9 +324,20 @@ class Settings(BaseModel):
     @property
     def secrets(self) -> Secrets:
         """Keys of the model servers, which no result may hold."""
+        return Secrets(self._keys())
+
+    @property
+    def unsaid(self) -> Secrets:
+        """What no log may say: keys of the model servers, and the gateway's own token."""
+        return Secrets([*self._keys(), *_values(self.token)])
+
+    def _keys(self) -> list[str]:
         own = ((one.api_key, one.auth_token) for one in self._providers.values())
-        given = [self.api_key, self.auth_token, *(key for keys in own for key in keys)]
-        return Secrets(secret.get_secret_value() for secret in given if secret)
+        return _values(self.api_key, self.auth_token, *(key for keys in own for key in keys))
+
+
+def _values(*secrets: SecretStr | None) -> list[str]:
+    return [secret.get_secret_value() for secret in secrets if secret]
 
 
 def without_ours(environ: Mapping[str, str]) -> dict[str, str]:

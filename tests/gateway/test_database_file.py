@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,12 @@ from aideator_gateway.runs.problems import StartError
 from aideator_gateway.runs.schema import APPLICATION_ID, SCHEMA, open_database
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
+from aideator_gateway.runs.stored import Spending
 from tests.support.command import error_of, run
 from tests.support.event_logs import said
 from tests.support.stored_logs import parsed, stored_lines
+
+OWNER = "gw_0000000000000001"
 
 FORMAT_2 = """
 CREATE TABLE run (
@@ -60,6 +64,50 @@ INSERT INTO variation (run_id, variation_id, status, condition, turns, usage)
 INSERT INTO event VALUES ('run_0000000000000001', 1, 1, 'text', '{"seq": 1}');
 INSERT INTO selection VALUES (1, 'run_0000000000000001', 1, 'why', '2026-01-01 00:00:00.000000');
 PRAGMA user_version = 2;
+"""
+
+TO_FORMAT_3 = """
+ALTER TABLE run ADD COLUMN owner VARCHAR;
+UPDATE run SET owner = 'gw_0000000000000001';
+CREATE TABLE deleted_run (
+    run_id VARCHAR NOT NULL, created_at DATETIME NOT NULL, deleted_at DATETIME NOT NULL,
+    idempotency_key VARCHAR, PRIMARY KEY (run_id));
+CREATE INDEX ix_deleted_run_deleted_at ON deleted_run (deleted_at);
+CREATE INDEX ix_deleted_run_idempotency_key ON deleted_run (idempotency_key);
+INSERT INTO deleted_run
+    VALUES ('run_gone', '2026-01-01 00:00:00.000000', '2026-01-02 00:00:00.000000', 'its key');
+PRAGMA application_id = 1095320677;
+PRAGMA user_version = 3;
+"""
+
+TO_FORMAT_4 = """
+CREATE TABLE day_spending (
+    day VARCHAR NOT NULL, usd FLOAT NOT NULL, unknown INTEGER NOT NULL, PRIMARY KEY (day));
+INSERT INTO day_spending VALUES ('2026-01-01', 1.25, 2);
+PRAGMA user_version = 4;
+"""
+
+TO_FORMAT_5 = """
+DROP TABLE event;
+CREATE TABLE segment (
+    run_id VARCHAR NOT NULL, last INTEGER NOT NULL, first INTEGER NOT NULL, ends BOOLEAN NOT NULL,
+    frames BLOB NOT NULL, PRIMARY KEY (run_id, last),
+    FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE);
+CREATE TABLE transcript (
+    run_id VARCHAR NOT NULL, variation_id INTEGER NOT NULL, number INTEGER NOT NULL,
+    patch_at INTEGER, lines BLOB NOT NULL, PRIMARY KEY (run_id, variation_id, number),
+    FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE);
+CREATE TABLE patch (
+    run_id VARCHAR NOT NULL, variation_id INTEGER NOT NULL, number INTEGER NOT NULL,
+    piece BLOB NOT NULL, PRIMARY KEY (run_id, variation_id, number),
+    FOREIGN KEY(run_id) REFERENCES run (run_id) ON DELETE CASCADE);
+INSERT INTO segment VALUES ('run_0000000000000001', 1, 1, 0, CAST('id: 1
+: left out
+
+' AS BLOB));
+INSERT INTO transcript VALUES ('run_0000000000000001', 1, 1, NULL, CAST('{"seq": 1}
+' AS BLOB));
+PRAGMA user_version = 5;
 """
 
 
@@ -215,6 +263,54 @@ def test_a_database_of_the_format_before_keeps_what_is_in_it(tmp_path: Path, wal
             assert database.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         lines = old.execute("SELECT lines FROM transcript ORDER BY number").fetchall()
         assert lines[0] == (b'{"seq": 1}\n',)
+
+
+@pytest.mark.parametrize(
+    ("version", "deleted", "spent"),
+    [(2, False, None), (3, True, None), (4, True, Spending(1.25, 2)), (5, True, Spending(1.25, 2))],
+)
+def test_each_format_keeps_what_is_in_it(
+    tmp_path: Path, version: int, deleted: bool, spent: Spending | None
+) -> None:
+    path = tmp_path / "aideator.db"
+    write(path, "".join((FORMAT_2, TO_FORMAT_3, TO_FORMAT_4, TO_FORMAT_5)[: version - 1]))
+
+    async def scenario() -> None:
+        store = Store(path)
+        try:
+            await store.open()
+            run_id = "run_0000000000000001"
+            found = await store.run(run_id)
+            assert found is not None
+            assert (found.prompt, found.winning_variation_id) == ("Do it.", 1)
+            assert (found.variations[0].turns, found.selections[0].reason) == (3, "why")
+            assert await store.owner(run_id) == (OWNER if deleted else None)
+            segment = await store.segment(run_id, 0)
+            assert segment is not None
+            assert segment.frames == b"id: 1\n: left out\n\n"
+            lines = b"".join([part async for part in store.transcript(run_id, 1)])
+            assert lines == b'{"seq": 1}\n'
+            # A run that somebody deleted is none that retention removed.
+            known = await store.known_key("its key")
+            assert (known is not None and known.deleted) is deleted
+            assert (await store.list_position("run_gone") is not None) is deleted
+            assert await store.pruned_at("run_gone") is None
+            assert await store.spending(date(2026, 1, 1)) == (spent or Spending(0.0, 0))
+            assert await store.delete_run(run_id)
+        finally:
+            await store.aclose()
+
+    asyncio.run(scenario())
+    open_database(tmp_path / "new.db", 1.0)
+    assert described(path) == described(tmp_path / "new.db")
+
+
+def described(path: Path) -> dict[str, list[tuple[str, str, int]]]:
+    """Return the tables of a database, and their columns."""
+    columns = 'SELECT name, type, "notnull" FROM pragma_table_info(?) ORDER BY name'
+    with closing(sqlite3.connect(path)) as database:
+        tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {name: database.execute(columns, (name,)).fetchall() for (name,) in tables}
 
 
 def old_event(seq: int, **fields: object) -> str:

@@ -41,6 +41,11 @@ class Reader:
             assert time.monotonic() < deadline
             time.sleep(0.02)
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return not self._thread.is_alive()
+
     def wait_ended(self, seconds: float = 60.0) -> None:
         """Wait until the stream has ended."""
         self._thread.join(seconds)

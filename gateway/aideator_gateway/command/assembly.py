@@ -3,20 +3,24 @@
 import asyncio
 import contextlib
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.choose import choose_backend
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.command.datadir import DATABASE, GATEWAYS, WORK
 from aideator_gateway.command.gateways import Gateways
+from aideator_gateway.command.traces import tracing
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
 from aideator_gateway.http.handlers import State
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.life import Runs
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
+from aideator_gateway.runs.retention import Keep, Retention
 from aideator_gateway.runs.spending import DaySpending
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
@@ -46,6 +50,7 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         stack.push_async_callback(store.aclose)
         await store.open()
         metrics = Metrics()
+        metrics.database_bytes.set_function(lambda: _bytes_of(settings.data_dir / DATABASE))
         log = EventLog(store, metrics, gateways.me)
         log.start()
         stack.push_async_callback(log.aclose)
@@ -57,10 +62,19 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         backend = await choose_backend(chosen, work, broker)
         stack.push_async_callback(backend.aclose)
         await backend.start()
-        runs = Runs(Dependencies(chosen, store, log, backend, metrics, spending), gateways)
+        tracer = stack.enter_context(tracing(os.environ))
+        runs = Runs(Dependencies(chosen, store, log, backend, metrics, spending, tracer), gateways)
         await _recover(runs)
         stack.push_async_callback(runs.aclose)
         await stack.enter_async_context(_recovering(runs, work, gateways))
+        if gateways.serves:
+            keep = Keep(settings.keep_days, settings.keep_bytes)
+
+            def removed(run_id: str) -> None:
+                log.deleted(run_id)
+                metrics.runs_pruned.inc()
+
+            await stack.enter_async_context(Retention(store, keep, removed).going_on())
         logger.info("%s", (await backend.readiness()).reason)
         yield State(runs=runs, store=store, log=log, backend=backend, metrics=metrics)
 
@@ -120,3 +134,12 @@ async def _recovering(runs: Runs, work: WorkDirectory, gateways: Gateways) -> As
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _bytes_of(database: Path) -> int:
+    """Return what the database's files hold together, the log of writes included."""
+    total = 0
+    for name in (database.name, f"{database.name}-wal"):
+        with contextlib.suppress(OSError):
+            total += database.with_name(name).stat().st_size
+    return total

@@ -96,6 +96,11 @@ class Gateways:
         """Id of this gateway."""
         return self._instance.id
 
+    @property
+    def serves(self) -> bool:
+        """Whether this gateway serves the directory to others."""
+        return self._instance.serve
+
     @contextmanager
     def joined(self) -> Iterator[None]:
         """Be known to the others while the block runs.

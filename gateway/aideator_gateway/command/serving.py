@@ -140,7 +140,7 @@ async def serve(settings: Settings) -> int | None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end, number)
     try:
-        async with hosted(settings, serve=True, log_level="info") as (server, address):
+        async with hosted(settings, serve=True, log_level=settings.log_level) as (server, address):
             if settings.demo:
                 logger.info("the model is a scripted demo, not an LLM: it costs nothing")
             logger.info("listening on %s", address.url)

@@ -15,7 +15,8 @@ from aideator_gateway.runs.frames import STREAM_EVENTS
 from aideator_gateway.runs.model import NewRun, Readiness, Run
 
 _BODY = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")
-_VARIATION = ("run_not_found", "variation_not_found")
+_RUN = ("run_not_found", "run_deleted")
+_VARIATION = (*_RUN, "variation_not_found")
 
 _STREAM_EXAMPLE = """id: 4
 event: message
@@ -129,7 +130,7 @@ ENDPOINTS = (
         summary="Get a run",
         handler=handlers.get_run,
         answers={200: Answer(description="The run.", model=Run)},
-        problems=("run_not_found",),
+        problems=_RUN,
     ),
     Endpoint(
         method="DELETE",
@@ -138,7 +139,7 @@ ENDPOINTS = (
         summary="Delete a run that has ended, with its log and patches",
         handler=handlers.delete_run,
         answers={204: Answer(description="Deleted.")},
-        problems=("run_not_found", "run_active"),
+        problems=(*_RUN, "run_active"),
     ),
     Endpoint(
         method="GET",
@@ -154,7 +155,7 @@ ENDPOINTS = (
             ),
             204: Answer(description="The run has ended and the client has all of it."),
         },
-        problems=("run_not_found", "invalid_header"),
+        problems=(*_RUN, "invalid_header"),
         parameters=(
             {
                 "name": "Last-Event-ID",
@@ -183,7 +184,7 @@ ENDPOINTS = (
         body=Cancellation,
         body_required=False,
         answers={200: Answer(description="The run, ended.", model=Run)},
-        problems=(*_BODY, "run_not_found"),
+        problems=(*_BODY, *_RUN),
     ),
     Endpoint(
         method="GET",

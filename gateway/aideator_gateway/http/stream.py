@@ -6,10 +6,13 @@ An event's ``id`` is its position in the run's log, so a client that reconnects 
 
 import asyncio
 import logging
+import time
 from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
 
+from aideator_gateway.runs.context import working_on
+from aideator_gateway.runs.frames import newest_time
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.storage import StorageError
@@ -60,7 +63,7 @@ class EventStream:
         if scope["method"] == "HEAD":
             await send({"type": "http.response.body", "body": b""})
             return
-        with self._metrics.streams_open.track_inprogress():
+        with self._metrics.streams_open.track_inprogress(), working_on(self._run_id):
             await self._follow(receive, send)
 
     async def _follow(self, receive: Receive, send: Send) -> None:
@@ -84,6 +87,7 @@ class EventStream:
             logger.warning("a reader of %s is cut off: %s", self._run_id, error)
 
     async def _send(self, send: Send, patience: "_Patience") -> None:
+        since = time.time()
         following = self._log.follow(self._run_id, self._after, idle_seconds=PING_SECONDS)
         async with aclosing(following) as segments:
             async for segment in segments:
@@ -91,6 +95,10 @@ class EventStream:
                 patience.begin()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
                 patience.pause()
+                made = newest_time(segment.frames) if segment else None
+                # What was there before tells how old it is, and not how fast it came.
+                if made is not None and made >= since:
+                    self._metrics.token_delay.observe(max(0.0, time.time() - made))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from opentelemetry.trace import Tracer
+
 from aideator_gateway.runs.backend import Backend
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
@@ -31,3 +33,6 @@ class Dependencies:
 
     spending: DaySpending | None = None
     """Counts what a day costs, where that has a cap."""
+
+    tracer: Tracer | None = None
+    """Makes spans, where somebody traces."""

@@ -9,12 +9,14 @@ from typing import Any
 
 from aideator.protocol import ErrorCode, tasks_of
 from aideator_gateway.runs.backend import BackendError, RunSpec, from_os_error
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.ends import Outcome, cancelled, failed, interrupted
 from aideator_gateway.runs.lane import PAUSES
 from aideator_gateway.runs.model import Run
 from aideator_gateway.runs.recorder import Recorder
 from aideator_gateway.runs.screen import Screen
+from aideator_gateway.runs.tracing import spanned
 from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
@@ -64,7 +66,7 @@ class Driver:
     def start(self, run: Run) -> None:
         """Begin to carry out an announced run."""
         active = self._active[run.run_id]
-        self._work(run.run_id, active, self._drive(run, active.stop))
+        self._work(run.run_id, active, spanned("run", self._drive(run, active.stop)))
 
     def end(self, run: Run, outcome: Outcome) -> "Active":
         """Begin to end a run that nobody works on; ``outcome`` is what has not ended by itself."""
@@ -74,7 +76,8 @@ class Driver:
         return active
 
     def _work(self, run_id: str, active: "Active", work: Coroutine[Any, Any, None]) -> None:
-        active.task = asyncio.create_task(work, name=run_id)
+        with working_on(run_id):
+            active.task = asyncio.create_task(work, name=run_id)
         active.task.add_done_callback(lambda _: self._forget(run_id))
         self._metrics.runs_active.set(len(self._active))
 

@@ -186,6 +186,20 @@ def numbered(position: int, frame: bytes) -> bytes:
     return b"id: %d\n%b" % (position, frame)
 
 
+def newest_time(frames: bytes) -> float | None:
+    """Return when what the last of these frames tells was said, ``None`` if it does not say.
+
+    In seconds since 1970, by the clock of whoever said it.
+    """
+    # A quote in what somebody says has a backslash before it.
+    _, found, rest = frames.rpartition(b'"time": ')
+    end = rest.find(b"}")
+    try:
+        return float(rest[:end]) if found else None
+    except ValueError:
+        return None
+
+
 def behind(frames: bytes, position: int) -> bytes:
     """Return those of the numbered ``frames`` that come behind a position which is among them."""
     # JSON has no newline of its own, so what looks like the start of a frame is one.

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 from aideator.protocol import Limits, Status, Styles, provider_problem
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.driver import Driver
 from aideator_gateway.runs.ends import cancelled, interrupted
@@ -16,6 +17,7 @@ from aideator_gateway.runs.problems import Problem, invalid_field
 from aideator_gateway.runs.repository import check_ref, check_url
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import KeyTakenError
+from aideator_gateway.runs.tracing import span, traced_by
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class Runs:
         self._backend = dependencies.backend
         self._owners = owners
         self._spending = dependencies.spending
+        self._tracer = dependencies.tracer
         self._driver = Driver(dependencies)
         self.styles = Styles(self._settings.styles_dir)
         """The styles that conditions may name; read anew for each run."""
@@ -70,7 +73,8 @@ class Runs:
         left = []
         for run in found:
             if not run.status.ended:
-                logger.warning("run %s was interrupted by the end of its gateway", run.run_id)
+                with working_on(run.run_id):
+                    logger.warning("run %s was interrupted by the end of its gateway", run.run_id)
             left.append(self._driver.end(run, interrupted))
         deadline = time.monotonic() + PATIENCE_SECONDS
         for active in left:
@@ -164,7 +168,12 @@ class Runs:
         if self._driver.closing:
             raise Problem("stopping", "This server is stopping; send the request again later.")
         run_id = f"run_{secrets.token_hex(8)}"
-        with self._driver.announced(run_id):
+        with (
+            self._driver.announced(run_id),
+            traced_by(self._tracer),
+            working_on(run_id),
+            span("create run"),
+        ):
             run = await self._store.create_run(
                 run_id,
                 request,
@@ -193,11 +202,22 @@ class Runs:
         return given.model_copy(update={"max_run_cost_usd": self._settings.max_run_cost_usd})
 
     async def get(self, run_id: str) -> Run:
-        """Return a run, or raise the ``Problem`` that there is none."""
+        """Return a run, or raise the ``Problem`` that there is none, or no longer."""
         run = await self._store.run(run_id)
         if run is None:
-            raise _no_run(run_id)
+            raise await self._missing(run_id)
         return run
+
+    async def _missing(self, run_id: str) -> Problem:
+        """Return the problem that there is no such run, or no longer."""
+        pruned_at = await self._store.pruned_at(run_id)
+        if pruned_at is None:
+            return _no_run(run_id)
+        return Problem(
+            "run_deleted",
+            f"Run {run_id} was removed on {pruned_at:%Y-%m-%d} with its log and patches: this "
+            "server keeps runs only so long, or so many; GET /runs lists those it has.",
+        )
 
     async def variation(self, run_id: str, variation_id: int) -> Variation:
         """Return a variation, or raise the ``Problem`` that there is none."""
@@ -260,7 +280,7 @@ class Runs:
         else:
             await self._check_completed(run_id, variation_id)
         if not await self._store.select(run_id, variation_id, reason):
-            raise _no_run(run_id)  # deleted meanwhile
+            raise await self._missing(run_id)  # deleted meanwhile
 
     async def _check_completed(self, run_id: str, variation_id: int) -> None:
         variation = await self.variation(run_id, variation_id)

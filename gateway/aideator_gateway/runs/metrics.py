@@ -1,8 +1,13 @@
 """Figures for Prometheus: what this gateway did since it started."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_DELAYS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+_MODELS = 100
 
 
 class Metrics:
@@ -10,6 +15,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._models: set[tuple[str, str]] = set()
         self.runs_ended = Counter(
             "aideator_runs_ended", "Runs that ended.", ["status"], registry=self._registry
         )
@@ -48,6 +54,41 @@ class Metrics:
             "Writes of the event log that are not committed yet.",
             registry=self._registry,
         )
+
+        self.token_delay = Histogram(
+            "aideator_token_delay_seconds",
+            "Seconds from when an agent said something to when a client that was there by then had "
+            "it written to its connection; of the newest event of each stretch that was sent.",
+            buckets=_DELAYS,
+            registry=self._registry,
+        )
+        self.cost = Counter(
+            "aideator_cost_usd",
+            "US dollars that variations which ended have cost, where prices are known; past the "
+            f"first {_MODELS} pairs of provider and model, others are other.",
+            ["provider", "model"],
+            registry=self._registry,
+        )
+        self.runs_pruned = Counter(
+            "aideator_runs_pruned",
+            "Runs that retention removed.",
+            registry=self._registry,
+        )
+        self.database_bytes = Gauge(
+            "aideator_database_bytes",
+            "Bytes of the database's files, the log of writes included.",
+            registry=self._registry,
+        )
+
+    def spent(self, provider: str, model: str, usd: float | None) -> None:
+        """Count what a variation has cost; whoever calls names the model, so there is an end."""
+        if not usd:
+            return
+        pair = (provider, model)
+        if pair not in self._models and len(self._models) >= _MODELS:
+            pair = ("other", "other")
+        self._models.add(pair)
+        self.cost.labels(*pair).inc(usd)
 
     def text(self) -> bytes:
         """Return all figures in Prometheus' text format."""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from aideator.protocol import Condition, Limits, Status
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.model import Run, Selection, Variation
 from aideator_gateway.runs.tables import RunRow, SelectionRow, VariationRow
 
@@ -58,7 +59,8 @@ def to_run(
     if not bad:
         return run
     names = ", ".join(bad)
-    logger.warning("run %s is stored with values that cannot be read: %s", row.run_id, names)
+    with working_on(row.run_id):
+        logger.warning("run %s is stored with values that cannot be read: %s", row.run_id, names)
     said = f"Stored values of this run cannot be read and are left out: {names}."
     return run.model_copy(update={"message": f"{run.message} {said}" if run.message else said})
 

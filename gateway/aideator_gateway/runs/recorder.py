@@ -1,11 +1,13 @@
 """What a backend delivers, written down; and how each variation, and the run, ended."""
 
 import asyncio
+import logging
 import time
 from datetime import UTC, datetime
 from typing import Any
 
 from aideator.protocol import (
+    DEFAULT_PROVIDER,
     AnyEvent,
     CancelledEvent,
     CompletedEvent,
@@ -18,6 +20,7 @@ from aideator.protocol import (
     UsageEvent,
 )
 from aideator_gateway.runs.backend import BackendError
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.ends import Outcome, as_stored, failed, unchecked
 from aideator_gateway.runs.frames import check_frame, end_frame, read_end
 from aideator_gateway.runs.log import EventLog
@@ -28,6 +31,8 @@ from aideator_gateway.runs.records import as_line, as_record
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
 from aideator_gateway.runs.stored import Record
+
+logger = logging.getLogger(__name__)
 
 MAX_TRANSCRIPT_BYTES = 64 * 1024 * 1024
 """What is kept of one variation's lines, beside its patch and its end."""
@@ -56,6 +61,13 @@ class Recorder:
         self._metrics = metrics
         self._run_id = run.run_id
         self._variations = {v.variation_id: Progress() for v in run.variations}
+        self._models = {
+            v.variation_id: (
+                v.condition.provider or DEFAULT_PROVIDER,
+                v.condition.model or run.model,
+            )
+            for v in run.variations
+        }
         self._check = run.check
         self._unchecked = {v.variation_id for v in run.variations if v.check is None}
         self._closed = False
@@ -67,6 +79,7 @@ class Recorder:
 
     async def started(self, backend: str) -> None:
         """Say that a backend works on the run."""
+        logger.info("run %s begins", self._run_id)
         await self._set(None, {"status": Status.RUNNING, "backend": backend})
 
     async def prepared(self, *, commit: str, isolation: str) -> None:
@@ -125,7 +138,12 @@ class Recorder:
 
     def _count(self, event: EndEvent) -> None:
         reason = event.stop_reason if isinstance(event, CompletedEvent) else event.code
+        with working_on(self._run_id, event.variation):
+            logger.info(
+                "variation %d of %s is %s: %s", event.variation, self._run_id, event.status, reason
+            )
         self._metrics.variations_ended.labels(event.status, reason).inc()
+        self._metrics.spent(*self._models[event.variation], event.total.cost_usd)
         for kind, count in event.total.model_dump(exclude={"cost_usd"}).items():
             self._metrics.tokens.labels(kind).inc(count)
 
@@ -236,6 +254,8 @@ class Recorder:
         done = await self._append(None, Record(end_frame(**said), ends=True), values, final=True)
         self._closed = True
         await self._committed(done)
+        with working_on(self._run_id):
+            logger.info("run %s is %s", self._run_id, status)
         self._metrics.runs_ended.labels(status).inc()
 
     def _status(self) -> Status:

@@ -21,7 +21,7 @@ from aideator_gateway.runs.problems import StartError
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 5
+SCHEMA = 6
 """Format of the database; a change of the tables that older files lack counts it up."""
 
 _PACKED_SCHEMA = 5
@@ -29,11 +29,6 @@ _PACKED_SCHEMA = 5
 
 APPLICATION_ID = 0x41494465
 """What SQLite keeps in the file's header to tell whose it is: AIDe."""
-
-_PACKED_logger = logging.getLogger(__name__)
-
-SCHEMA = 5
-"""Format since which logs are kept as clients are sent them."""
 
 _UNMARKED_SCHEMA = 2
 _UNMARKED_TABLES = {"run", "variation", "event", "selection"}
@@ -46,6 +41,14 @@ MIGRATIONS = {
     ),
     3: (),
     4: (),
+    5: (
+        # Formats 2 and 3 may have none.
+        (
+            "CREATE TABLE IF NOT EXISTS deleted_run (run_id VARCHAR NOT NULL, created_at DATETIME "
+            "NOT NULL, deleted_at DATETIME NOT NULL, idempotency_key VARCHAR, PRIMARY KEY (run_id))"
+        ),
+        "ALTER TABLE deleted_run ADD COLUMN pruned BOOLEAN DEFAULT 0 NOT NULL",
+    ),
 }
 """What leads from a format to the next; tables that are missing are made after it, and logs of
 formats before 5, an event a row, are then packed (``old_log``)."""
@@ -143,6 +146,8 @@ def _update(path: Path, patience: float) -> None:
         if _pragma(connection, "user_version") == SCHEMA:
             return
         if not _pragma(connection, "schema_version"):
+            # Before anything is in the file: room can then be given back a little at a time.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             # While there is no log beside it yet, so that the file itself always tells.
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         _use_log(connection, patience)

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, false, func, insert, or_, tuple_, update
+from sqlalchemy import ColumnElement, delete, false, func, insert, not_, or_, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col, select
@@ -172,18 +172,27 @@ class Store(SavedLog):
             )
         return True
 
-    async def delete_run(self, run_id: str) -> None:
-        """Remove a run with all that belongs to it; its place and its key are remembered."""
+    async def delete_run(self, run_id: str, *, pruned: bool = False) -> bool:
+        """Remove a run with all that belongs to it; its place and its key are remembered.
+
+        Parameters
+        ----------
+        pruned
+            Retention removes it: only if it has ended in every respect, and readers are told.
+
+        Returns
+        -------
+        Whether there was such a run.
+        """
+        found = select(RunRow.created_at, RunRow.idempotency_key).where(
+            col(RunRow.run_id) == run_id
+        )
+        if pruned:
+            found = found.where(has_ended())
         async with self.transaction() as session:
-            row = (
-                await session.execute(
-                    select(RunRow.created_at, RunRow.idempotency_key).where(
-                        col(RunRow.run_id) == run_id
-                    )
-                )
-            ).first()
+            row = (await session.execute(found)).first()
             if row is None:
-                return
+                return False
             await session.execute(delete(RunRow).where(col(RunRow.run_id) == run_id))
             now = datetime.now(UTC)
             session.add(
@@ -192,6 +201,7 @@ class Store(SavedLog):
                     created_at=row[0] or now,
                     deleted_at=now,
                     idempotency_key=row[1],
+                    pruned=pruned,
                 )
             )
             await session.flush()
@@ -205,6 +215,15 @@ class Store(SavedLog):
             await session.execute(
                 delete(DeletedRunRow).where(col(DeletedRunRow.deleted_at) < oldest_kept)
             )
+        return True
+
+    async def pruned_at(self, run_id: str) -> datetime | None:
+        """Return when retention removed a run, ``None`` if it did not or that is forgotten."""
+        query = select(DeletedRunRow.deleted_at).where(
+            col(DeletedRunRow.run_id) == run_id, col(DeletedRunRow.pruned)
+        )
+        async with self.reading() as session:
+            return await session.scalar(query)
 
     async def run(self, run_id: str) -> Run | None:
         """Return one run, or ``None``."""
@@ -366,9 +385,16 @@ async def _cost_of_runs(session: AsyncSession, day: date) -> float:
     return sum(cost for cost in costs if isinstance(cost, int | float))
 
 
+def has_ended() -> ColumnElement[bool]:
+    """Return the condition that a run has ended in every respect: row, variations and log."""
+    return not_(_is_unfinished())
+
+
 def _is_unfinished() -> ColumnElement[bool]:
     open_ = (Status.PENDING, Status.RUNNING)
-    going = select(VariationRow.run_id).where(col(VariationRow.status).in_(open_))
+    going = select(VariationRow.run_id).where(
+        col(VariationRow.run_id) == col(RunRow.run_id), col(VariationRow.status).in_(open_)
+    )
     ended = (
         select(SegmentRow.ends)
         .where(col(SegmentRow.run_id) == col(RunRow.run_id))
@@ -378,6 +404,6 @@ def _is_unfinished() -> ColumnElement[bool]:
     )
     return or_(
         col(RunRow.status).in_(open_),
-        col(RunRow.run_id).in_(going),
+        going.exists(),
         func.coalesce(ended, false()).is_(False),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
-from sqlalchemy import JSON, Column, DateTime, TypeDecorator
+from sqlalchemy import JSON, Column, DateTime, TypeDecorator, text
 from sqlalchemy.engine import Dialect
 from sqlmodel import Field, SQLModel
 
@@ -159,6 +159,8 @@ class DeletedRunRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False))
     deleted_at: datetime = Field(sa_column=Column(UtcDateTime, nullable=False, index=True))
     idempotency_key: str | None = Field(default=None, index=True)
+    # By retention, not because somebody asked for it.
+    pruned: bool = Field(default=False, sa_column_kwargs={"server_default": text("0")})
 
 
 class DaySpendingRow(SQLModel, table=True):

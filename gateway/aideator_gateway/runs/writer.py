@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.lane import Lane, Write
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.packing import Packed, pack
@@ -170,7 +171,8 @@ class GroupWriter:
 
     async def _failed(self, lane: Lane, error: StorageError) -> None:
         if lane.error is None:
-            logger.warning("the log of %s cannot be written: %s", lane.run_id, error)
+            with working_on(lane.run_id):
+                logger.warning("the log of %s cannot be written: %s", lane.run_id, error)
         lane.failed(error)
         if await self._is_gone(lane.run_id):
             lane.refuse(None, error)
@@ -178,7 +180,8 @@ class GroupWriter:
             if lane.tries >= TRIES:
                 await self._sift(lane)
         elif lane.failing_seconds > self._give_up_seconds and not any(w.final for w in lane.writes):
-            logger.error("writes of %s are given up: %s", lane.run_id, error)
+            with working_on(lane.run_id):
+                logger.error("writes of %s are given up: %s", lane.run_id, error)
             lane.refuse(None, error)
 
     async def _is_gone(self, run_id: str) -> bool:
@@ -201,7 +204,8 @@ class GroupWriter:
                 if known.passing:
                     lane.failed(known)
                     return
-                logger.error("a write of %s is given up: %s", lane.run_id, known)  # noqa: TRY400 - the cause is in it
+                with working_on(lane.run_id, write.variation_id):
+                    logger.error("a write of %s is given up: %s", lane.run_id, known)  # noqa: TRY400 - the cause is in it
                 lane.refuse(write.variation_id, known)
 
 

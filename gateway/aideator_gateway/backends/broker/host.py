@@ -10,6 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from contextvars import Context
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,8 @@ class BrokerHost:
     def wake(self) -> None:
         """Start the broker now, if it has not been."""
         if self._keeper is None:
-            self._keeper = asyncio.create_task(self._keep(), name="broker")
+            # What it does, and logs, is not the work of the run that woke it.
+            self._keeper = asyncio.create_task(self._keep(), name="broker", context=Context())
 
     async def aclose(self) -> None:
         """End the broker, and stop listening."""

@@ -20,7 +20,9 @@ from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
 from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink, from_os_error
+from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.model import Readiness
+from aideator_gateway.runs.tracing import span, spanned
 from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
 
@@ -119,10 +121,13 @@ class LocalBackend:
             base = directory / "base"
             commit = await unless(
                 stop,
-                fetch_commit(
-                    spec.url, spec.ref,
-                    hosts=self._settings.repository_hosts,
-                    git_dir=base / "git", tree=base / "repo",
+                spanned(
+                    "fetch",
+                    fetch_commit(
+                        spec.url, spec.ref,
+                        hosts=self._settings.repository_hosts,
+                        git_dir=base / "git", tree=base / "repo",
+                    ),
                 ),
             )  # fmt: skip
             if commit is None:
@@ -130,7 +135,9 @@ class LocalBackend:
             await sink.prepared(commit=commit, isolation=self.isolation)
             async with asyncio.TaskGroup() as group:
                 for number in spec.variation_ids:
-                    group.create_task(self._variation(spec, number, directory, sink, stop))
+                    with working_on(spec.run_id, number):
+                        work = self._variation(spec, number, directory, sink, stop)
+                        group.create_task(spanned("variation", work))
         finally:
             self._broker.forget(spec.run_id)
             self._work.remove(directory)
@@ -141,9 +148,11 @@ class LocalBackend:
         sandbox = None
         try:
             try:
-                sandbox = await unless(stop, self._sandbox(spec, number, directory))
+                sandbox = await unless(
+                    stop, spanned("copy", self._sandbox(spec, number, directory))
+                )
                 if sandbox is not None and not stop.is_set():
-                    await self._agent(spec, number, sandbox, sink, stop)
+                    await spanned("agent", self._agent(spec, number, sandbox, sink, stop))
             except BackendError as error:
                 await sink.failed(number, error)
             except OSError as error:
@@ -246,9 +255,10 @@ class LocalBackend:
             return
         directory = sandbox.with_name(f"check{number}")
         try:
-            result = await self._checks.check(
-                spec.check, sandbox / "repo", directory, stop, seconds=spec.check_seconds
-            )
+            with span("check"):
+                result = await self._checks.check(
+                    spec.check, sandbox / "repo", directory, stop, seconds=spec.check_seconds
+                )
         except asyncio.CancelledError:
             await sink.checked(number, stopped_with_gateway(spec.check))
             raise

@@ -22,6 +22,7 @@ from aideator_gateway.command.cli.replay import replay
 from aideator_gateway.command.cli.results import list_runs, show
 from aideator_gateway.command.cli.run import run
 from aideator_gateway.command.cli.serve import scripted_model, serve
+from aideator_gateway.command.cli.upkeep import backup, compact, prune
 from aideator_gateway.command.terminal.text import one_line
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.settings import SettingsError
@@ -37,8 +38,8 @@ def cli() -> None:
 
 
 for command in (
-    run, demo, list_runs, show, diff, replay, select, apply, cancel, serve, scripted_model, config,
-    completion,
+    run, demo, list_runs, show, diff, replay, select, apply, cancel, serve, prune, backup, compact,
+    scripted_model, config, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

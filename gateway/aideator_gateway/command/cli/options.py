@@ -13,7 +13,10 @@ from aideator_gateway.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SERVER_ONLY = ("host", "port", "trusted_host", "allow_origin", "max_concurrent_runs")
+SERVER_ONLY = (
+    "host", "port", "trusted_host", "allow_origin", "max_concurrent_runs", "keep_days",
+    "keep_bytes", "log_format", "log_level",
+)  # fmt: skip
 """Settings that mean nothing to a command that runs once."""
 
 LIMITS = tuple(name for name in Limits.model_fields if name not in Settings.model_fields)

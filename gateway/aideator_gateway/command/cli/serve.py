@@ -4,16 +4,14 @@ What they serve is imported only when they do, so that other commands start fast
 """
 
 import asyncio
-import logging
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from aideator_gateway.command.cli.logs import log_as_set
 from aideator_gateway.command.cli.options import settings_options
-from aideator_gateway.command.cli.output import Notes
 from aideator_gateway.settings import Settings
 
 
@@ -24,11 +22,7 @@ def serve(**flags: Any) -> None:
     from aideator_gateway.command.serving import serve as serve_gateway  # noqa: PLC0415
 
     settings = Settings.load(flags)
-    log = logging.StreamHandler(sys.stderr)
-    log.setFormatter(Notes("%(levelname)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[log])
-    for chatty in ("httpx", "httpx2", "anthropic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    log_as_set(settings)
     number = asyncio.run(serve_gateway(settings))
     if number is not None:
         # It is all closed; whoever started this process is to see what ended it.
