@@ -37,7 +37,7 @@ class SmallDisk:
                 filled.set()
                 over.wait(0.01)
 
-        filling = threading.Thread(target=fill)
+        filling = threading.Thread(target=fill, daemon=True)
         filling.start()
         filled.wait()
         try:

@@ -1,1 +1,1 @@
-"""Where variations run: the agreement (``base``) and its implementations."""
+"""Where variations run: a folder for each backend, and what they share."""

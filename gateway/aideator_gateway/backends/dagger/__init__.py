@@ -1,0 +1,1 @@
+"""Variations in containers of a Dagger engine."""

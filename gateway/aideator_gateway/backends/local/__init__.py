@@ -1,0 +1,1 @@
+"""Variations as processes on this machine, in bubblewrap where that works."""

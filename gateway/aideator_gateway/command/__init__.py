@@ -1,0 +1,1 @@
+"""The ``aideator`` command: it joins all rooms."""
