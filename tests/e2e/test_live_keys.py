@@ -209,6 +209,6 @@ def test_a_window_that_is_resized_shows_what_fits_and_nothing_of_before(
             screen.wait_until(fits)
             # And so it stays; a picture that is half drawn says neither.
             screen.stays(lambda rows: rows, 1)
-            screen.wait_until(fits, 1)
+            screen.wait_until(fits, 10)
         shown.type(CTRL_C)
         assert shown.finish() == 130

@@ -72,3 +72,22 @@ def test_where_no_checks_are_run_the_form_says_so(visit: Open, tmp_path: Path) -
         expect(tab.page.get_by_text("This server runs no checks now")).to_be_visible()
         expect(tab.page.get_by_label("Check", exact=True)).to_be_visible()
         tab.clean()
+
+
+def test_what_is_refused_as_a_whole_is_said_where_it_is_seen(visit: Open, tmp_path: Path) -> None:
+    with serving(tmp_path / "data", "--demo", "--backend", "local") as gateway:
+        tab = visit(gateway.url, "/#/new", viewport={"width": 360, "height": 740})
+        page = tab.page
+        page.get_by_label("Repository (required)").fill("https://github.com/user/repo")
+        prompt = page.get_by_label("Prompt (required)")
+        prompt.fill("Do it.")
+        gateway.stop()
+        for send in (
+            lambda: page.get_by_role("button", name="Start 3 attempts").click(),
+            lambda: page.get_by_label("Repository (required)").press("Enter"),
+        ):
+            send()
+            alert = page.get_by_role("alert").filter(has_text="The server does not answer")
+            expect(alert).to_be_in_viewport(ratio=1)
+            # What was filled in is there for the next time.
+            expect(prompt).to_have_value("Do it.")

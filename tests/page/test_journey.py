@@ -101,6 +101,36 @@ def choose(page: Page, gateway: Gateway) -> str:
     return run_id
 
 
+def test_what_was_not_saved_is_said(visit: Open, shared_repository: Path, tmp_path: Path) -> None:
+    flags = ("--demo", "--backend", "local", "--allow-file", "--demo-tokens-per-second", "1000")
+    with serving(tmp_path / "data", *flags) as gateway:
+        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
+        gateway.finish(run_id)
+        tab = visit(gateway.url, f"/#/runs/{run_id}")
+        page = tab.page
+        # Its code is there, though the gateway soon is not.
+        page.get_by_role("link", name="Transcripts").click()
+        expect(page.get_by_role("log")).to_contain_text("Finished.")
+        page.get_by_role("link", name="Results").click()
+        page.get_by_role("button", name="Apply or download").click()
+        gateway.stop()
+        page.get_by_role("button", name="Download the patch").click()
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("alert")).to_contain_text(f"{run_id}-1.patch was not saved.")
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Choose attempt 1").click()
+        page.get_by_label(re.compile("Why this one")).fill("Kept.")
+        dialog.get_by_role("button", name="Choose attempt 1").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("does not answer")
+        expect(page.get_by_label(re.compile("Why this one"))).to_have_value("Kept.")
+        page.keyboard.press("Escape")
+        page.get_by_role("link", name="Transcripts").click()
+        page.get_by_role("button", name="download the transcript").click()
+        expect(page.get_by_text(f"{run_id}-1.jsonl was not saved.")).to_be_in_viewport()
+        page.get_by_role("button", name="Close").click()
+        expect(page.get_by_text("was not saved")).to_have_count(0)
+
+
 def replay(page: Page) -> None:
     """Go back to the start, and play it again."""
     page.get_by_role("link", name="Transcripts").click()

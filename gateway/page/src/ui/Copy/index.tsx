@@ -5,15 +5,16 @@ import "./style.css";
 
 export function Copy({ text, label }: { text: string; label: string }) {
   const code = useRef<HTMLElement>(null);
-  const [copied, setCopied] = useState(false);
+  const [done, setDone] = useState("");
   const copy = async (): Promise<void> => {
     try {
       await navigator.clipboard.writeText(text);
-      setCopied(true);
+      setDone("Copied");
       announce("Copied.");
-      setTimeout(() => setCopied(false), 2000);
+      setTimeout(() => setDone(""), 2000);
     } catch {
       if (code.current) getSelection()?.selectAllChildren(code.current);
+      setDone("Selected");
       announce("Selected; copy it with your keyboard.");
     }
   };
@@ -23,7 +24,7 @@ export function Copy({ text, label }: { text: string; label: string }) {
         {text}
       </code>
       <button class="quiet" onClick={copy} aria-label={`Copy: ${label}`}>
-        {copied ? "Copied" : "Copy"}
+        {done || "Copy"}
       </button>
     </div>
   );

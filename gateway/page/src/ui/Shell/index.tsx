@@ -7,6 +7,7 @@ import { List } from "../../views/List";
 import { announcement } from "../announce";
 import { AskToken } from "../AskToken";
 import { Boundary } from "../Boundary";
+import { Complaint } from "../Complaint";
 import { Dialog } from "../Dialog";
 import { lazy } from "../Lazy";
 import { active, enabled, setEnabled, useShortcuts } from "../shortcuts";
@@ -19,9 +20,10 @@ const Run = lazy<{ id: string; rest: string[] }>(() => import("../../views/Run")
 export function App() {
   const [help, setHelp] = useState(false);
   const asked = tokenWanted.value;
+  // It changes: an engine goes away, a day's cap is reached, a gateway is started anew.
   useEffect(() => {
     void loadReadiness();
-  }, [token.value]);
+  }, [token.value, route.value[0]]);
   useShortcuts("Anywhere", [
     { keys: ["?"], what: "Show these keys", run: () => setHelp(true) },
     { keys: ["n"], what: "Start a new run", run: () => go("/new") },
@@ -60,6 +62,7 @@ export function App() {
       <p class="hidden" role="status" aria-live="polite">
         {announcement}
       </p>
+      <Complaint />
       {help && <Help onClose={() => setHelp(false)} />}
     </>
   );

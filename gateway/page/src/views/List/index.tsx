@@ -6,7 +6,7 @@ import { go } from "../../router";
 import { readiness } from "../../server";
 import { ago, cost, moment, plural, repositoryName } from "../../text/format";
 import { firstLine, visible } from "../../text/visible";
-import { announce } from "../../ui/announce";
+import { announce, complain } from "../../ui/announce";
 import { Dialog } from "../../ui/Dialog";
 import { useShortcuts } from "../../ui/shortcuts";
 import { Number, Status } from "../../ui/Status";
@@ -79,7 +79,7 @@ export function List() {
       setRuns((before) => before?.filter((other) => other.run_id !== run.run_id) ?? null);
       announce("Deleted.");
     } catch (error) {
-      setProblem(error instanceof Problem ? error.message : String(error));
+      complain(`It was not deleted. ${error instanceof Problem ? error.message : String(error)}`);
     }
   };
 
@@ -98,7 +98,7 @@ export function List() {
       </div>
       {problem && (
         <p class="notice bad" role="alert">
-          {problem}
+          {problem} The page keeps asking.
         </p>
       )}
       {runs === null && !problem && <p class="empty">Loading …</p>}

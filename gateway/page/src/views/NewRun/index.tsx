@@ -105,11 +105,6 @@ export default function NewRun() {
     <form class="new-run" onSubmit={(event) => void submit(event)} noValidate>
       <h1>New run</h1>
       <FocusFirst errors={errors} />
-      {(problem || unplaced.length > 0) && (
-        <p class="notice bad" role="alert">
-          {problem ?? unplaced.map(([path, message]) => `${path}: ${message}`).join(" ")}
-        </p>
-      )}
       <div class="fields">
         {sorted.first.map((field) => (
           <Input key={field.name} field={field} path={field.name} value={values[field.name]} errors={errors} onChange={(value) => set(field.name, value)} />
@@ -163,6 +158,7 @@ export default function NewRun() {
           <Input key={field.name} field={field} path={field.name} value={values[field.name]} errors={errors} offers={offers} onChange={(value) => set(field.name, value)} />
         ))}
       </div>
+      {(problem || unplaced.length > 0) && <Refusal text={problem ?? unplaced.map(([path, message]) => `${path}: ${message}`).join(" ")} />}
       <p class="row">
         <button class="primary" type="submit" disabled={sending}>
           {sending ? "Starting …" : count === 1 ? "Start one attempt" : `Start ${count} attempts`}
@@ -172,6 +168,17 @@ export default function NewRun() {
         </a>
       </p>
     </form>
+  );
+}
+
+/** Why nothing was started, brought into sight from wherever it was sent. */
+function Refusal({ text }: { text: string }) {
+  const element = useRef<HTMLParagraphElement>(null);
+  useEffect(() => element.current?.scrollIntoView({ block: "nearest" }), [text]);
+  return (
+    <p ref={element} class="notice bad" role="alert">
+      {text}
+    </p>
   );
 }
 

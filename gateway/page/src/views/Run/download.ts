@@ -1,8 +1,8 @@
 /** Saves what an address answers. A plain link could not send the server's token. */
 import { fetchBytes, Problem } from "../../api/client";
-import { announce } from "../../ui/announce";
 
-export async function download(path: string, name: string): Promise<void> {
+/** Return why it was not saved, or null. */
+export async function download(path: string, name: string): Promise<string | null> {
   try {
     const bytes = await fetchBytes(path);
     const url = URL.createObjectURL(new Blob([bytes as BlobPart], { type: "application/octet-stream" }));
@@ -11,7 +11,9 @@ export async function download(path: string, name: string): Promise<void> {
     link.download = name;
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 10_000);
+    return null;
   } catch (error) {
-    announce(error instanceof Problem ? error.message : String(error));
+    if (!(error instanceof Problem)) throw error;
+    return `${name} was not saved. ${error.message}`;
   }
 }

@@ -17,8 +17,13 @@ interface Props {
 export function Choose({ run, id, onClose, onChosen }: Props) {
   const [reason, setReason] = useState("");
   const [problem, setProblem] = useState<string | null>(null);
+  const [sending, setSending] = useState(false);
   const send = async (event: Event): Promise<void> => {
     event.preventDefault();
+    // Each that is sent is recorded, so one is sent.
+    if (sending) return;
+    setSending(true);
+    setProblem(null);
     try {
       await ask(
         api.POST("/runs/{run_id}/select", {
@@ -30,6 +35,7 @@ export function Choose({ run, id, onClose, onChosen }: Props) {
       onChosen();
       onClose();
     } catch (error) {
+      setSending(false);
       if (!(error instanceof Problem)) throw error;
       setProblem(error.message);
     }
@@ -59,7 +65,7 @@ export function Choose({ run, id, onClose, onChosen }: Props) {
           <button type="button" onClick={onClose}>
             Not yet
           </button>
-          <button class="primary" type="submit">
+          <button class="primary" type="submit" disabled={sending}>
             {id === null ? "Record that" : title}
           </button>
         </p>

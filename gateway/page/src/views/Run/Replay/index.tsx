@@ -6,6 +6,7 @@ import type { Run } from "../../../api/types";
 import { duration } from "../../../text/format";
 import { useShortcuts } from "../../../ui/shortcuts";
 import { ColumnRow } from "../Columns";
+import { complain } from "../../../ui/announce";
 import { download } from "../download";
 import "./style.css";
 
@@ -136,8 +137,12 @@ export function Replay({ session, run }: { session: Session; run: Run }) {
 }
 
 function Download({ runId, id }: { runId: string; id: number }) {
+  const save = async (): Promise<void> => {
+    const problem = await download(`/runs/${runId}/variations/${id}/transcript`, `${runId}-${id}.jsonl`);
+    if (problem) complain(problem);
+  };
   return (
-    <button class="quiet" title={`Transcript of attempt ${id} as JSON lines`} onClick={() => void download(`/runs/${runId}/variations/${id}/transcript`, `${runId}-${id}.jsonl`)}>
+    <button class="quiet" title={`Transcript of attempt ${id} as JSON lines`} onClick={() => void save()}>
       ⤓ {id}
       <span class="hidden"> download the transcript</span>
     </button>
