@@ -10,10 +10,10 @@ from pathlib import Path
 
 from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.choose import choose_backend
+from aideator_gateway.backends.traces import tracing
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.command.datadir import DATABASE, GATEWAYS, WORK
 from aideator_gateway.command.gateways import Gateways
-from aideator_gateway.command.traces import tracing
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
 from aideator_gateway.http.handlers import State
 from aideator_gateway.runs.dependencies import Dependencies

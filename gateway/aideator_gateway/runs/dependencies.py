@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from opentelemetry.trace import Tracer
-
 from aideator_gateway.runs.backend import Backend
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.spending import DaySpending
 from aideator_gateway.runs.store import Store
+from aideator_gateway.runs.tracing import Tracer
 from aideator_gateway.settings import Settings
 
 

@@ -5,7 +5,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry.trace import Tracer
+from opentelemetry import trace
+
+from aideator_gateway.runs.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,37 @@ def tracing(environ: Mapping[str, str]) -> Iterator[Tracer | None]:
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     logger.info("traces go to %s", endpoint)
     try:
-        yield provider.get_tracer("aideator")
+        yield OpenTelemetryTracer(provider.get_tracer("aideator"))
     finally:
         last = threading.Thread(target=provider.shutdown, name="last traces", daemon=True)
         last.start()
         last.join(SHUTDOWN_SECONDS)
+
+
+class OpenTelemetryTracer:
+    """Makes spans of OpenTelemetry's.
+
+    Parameters
+    ----------
+    tracer
+        OpenTelemetry's own.
+    """
+
+    def __init__(self, tracer: trace.Tracer) -> None:
+        self._tracer = tracer
+
+    @contextmanager
+    def span(self, name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
+        """Trace the block as a part of what is traced around it."""
+        with self._tracer.start_as_current_span(
+            name,
+            attributes=attributes,
+            # What an error says may be a repository's, or a server's: its kind will do.
+            record_exception=False,
+            set_status_on_exception=False,
+        ) as opened:
+            try:
+                yield
+            except BaseException as error:
+                opened.set_status(trace.StatusCode.ERROR, type(error).__name__)
+                raise
