@@ -22,7 +22,7 @@ from aideator_gateway.runs.model import NewRun, Run
 from aideator_gateway.runs.packing import Packed
 from aideator_gateway.runs.reading import to_run
 from aideator_gateway.runs.saved_log import SavedLog
-from aideator_gateway.runs.schema import SCHEMA, open_database
+from aideator_gateway.runs.schema import open_database
 from aideator_gateway.runs.search import matching
 from aideator_gateway.runs.stored import Change, KnownKey, ListPosition, Spending
 from aideator_gateway.runs.tables import (
@@ -80,7 +80,9 @@ class Store(SavedLog):
         """Write, and change nothing, to see whether that works now."""
         async with self.transaction(APPEND_SECONDS) as session:
             connection = await session.connection()
-            await connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
+            # As it is: a newer version may have brought the file up to date meanwhile.
+            found = await connection.exec_driver_sql("PRAGMA user_version")
+            await connection.exec_driver_sql(f"PRAGMA user_version = {int(found.scalar_one())}")
 
     async def create_run(
         self,
