@@ -13,7 +13,12 @@ from aideator_gateway.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SERVER_ONLY = ("host", "port", "trusted_host", "allow_origin", "max_concurrent_runs")
+SERVER_ONLY = (
+    "host", "port", "trusted_host", "allow_origin", "max_concurrent_runs", "max_pending_runs",
+    "max_pending_bytes", "max_downloads", "max_connections", "keep_alive_seconds",
+    "header_seconds", "body_seconds", "send_seconds", "ceiling_run_cost_usd", "ceiling_turns",
+    "ceiling_tokens", "ceiling_seconds", "ceiling_retries",
+)  # fmt: skip
 """Settings that mean nothing to a command that runs once."""
 
 LIMITS = tuple(name for name in Limits.model_fields if name not in Settings.model_fields)
