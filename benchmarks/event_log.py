@@ -30,7 +30,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from aideator.protocol import TextEvent, parse_line
-from aideator_gateway.hosting import HostedServer, listen
+from aideator_gateway.hosting.server import HostedServer, listen
 from aideator_gateway.http.stream import EventStream
 from aideator_gateway.runs.frames import frame, numbered
 from aideator_gateway.runs.log import EventLog

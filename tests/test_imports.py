@@ -35,7 +35,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "addresses": (),
     "hosting": (),
     "providers": (),
-    "settings": ("addresses", "providers"),
+    "settings": ("addresses", "hosting.limits", "providers"),
     "runs": ("addresses", "settings", "waiting"),
     "backends": ("runs", "hosting", "settings", "waiting"),
     "scripted_model": (),

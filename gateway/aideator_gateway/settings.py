@@ -37,6 +37,7 @@ from aideator_gateway.addresses import (
     check_origin,
     check_repository_host,
 )
+from aideator_gateway.hosting.limits import MOST_CONNECTIONS, ConnectionLimits
 from aideator_gateway.providers import ConfigFileError, NamedProvider, read_providers
 
 PREFIX = "AIDEATOR_"
@@ -194,6 +195,52 @@ class Settings(BaseModel):
     )
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "info", "Least level of what is logged."
+    )
+    max_pending_runs: Annotated[int, Field(ge=0, le=100_000)] = _setting(
+        100, "Runs that may wait for their turn; more are refused."
+    )
+    max_pending_bytes: Annotated[int, Field(ge=0)] = _setting(
+        64 * 2**20, "Bytes that the prompts of runs which wait may have together."
+    )
+    max_downloads: Annotated[int, Field(ge=1, le=1000)] = _setting(
+        8, "Patches and transcripts that are sent at once; more wait."
+    )
+    max_connections: Annotated[int | None, Field(ge=1)] = _setting(
+        None,
+        "Connections at once; else as many as the limit of open files leaves room for, up to "
+        f"{MOST_CONNECTIONS}.",
+    )
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=3600)] = _setting(
+        ConnectionLimits.keep_alive_seconds,
+        "Seconds that a connection may be silent before a request.",
+    )
+    header_seconds: Annotated[int, Field(ge=1, le=3600)] = _setting(
+        ConnectionLimits.header_seconds, "Seconds that the head of a request may take."
+    )
+    body_seconds: Annotated[int, Field(ge=1, le=3600)] = _setting(
+        ConnectionLimits.body_seconds, "Seconds that the body of a request may take."
+    )
+    send_seconds: Annotated[int, Field(ge=1, le=3600)] = _setting(
+        ConnectionLimits.send_seconds,
+        "Seconds after which a client is cut off that takes nothing of what it is sent.",
+    )
+    min_free_bytes: Annotated[int, Field(ge=0)] = _setting(
+        256 * 2**20, "Free bytes of the data directory's disk below which no run is started."
+    )
+    ceiling_run_cost_usd: Annotated[float | None, Field(gt=0)] = _setting(
+        None, "Highest max_run_cost_usd that a run may set."
+    )
+    ceiling_turns: Annotated[int | None, Field(ge=1)] = _setting(
+        None, "Highest max_turns that a run may set."
+    )
+    ceiling_tokens: Annotated[int | None, Field(ge=1)] = _setting(
+        None, "Highest max_tokens that a run may set."
+    )
+    ceiling_seconds: Annotated[float | None, Field(gt=0)] = _setting(
+        None, "Highest max_seconds that a run may set."
+    )
+    ceiling_retries: Annotated[int | None, Field(ge=0)] = _setting(
+        None, "Highest max_retries that a run may set."
     )
 
     _providers: dict[str, NamedProvider] = PrivateAttr(default_factory=dict)

@@ -23,7 +23,9 @@ def test_the_run_ends_and_the_next_one_works(
     replies = [long, short, short]
     with (
         small_disk(tmp_path / "disk", 24) as disk,
-        talking_gateway(disk.path / "data", replies=replies) as gateway,
+        talking_gateway(
+            disk.path / "data", replies=replies, AIDEATOR_MIN_FREE_BYTES="0"
+        ) as gateway,
     ):
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
         with Reader(gateway, run_id) as reader:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from aideator_gateway.hosting import HostedServer, listen
+from aideator_gateway.hosting.server import HostedServer, listen
 
 
 class Stream:

@@ -76,17 +76,34 @@ def environment(**settings: str) -> dict[str, str]:
     return {**clean, **settings}
 
 
+def _limited(ulimit: str | None) -> list[str]:
+    return [] if ulimit is None else ["sh", "-c", f'ulimit {ulimit} && exec "$@"', "sh"]
+
+
 @contextlib.contextmanager
 def serving(
-    data_dir: Path, *flags: str, token: str | None = None, **settings: str
+    data_dir: Path,
+    *flags: str,
+    token: str | None = None,
+    ulimit: str | None = None,
+    **settings: str,
 ) -> Iterator[Gateway]:
-    """Run ``aideator serve`` on a free port until the block ends."""
+    """Run ``aideator serve`` on a free port until the block ends; ``ulimit`` is its shell's."""
     log = data_dir.with_name(f"{data_dir.name}.log")
     address = data_dir / "server.json"
     address.unlink(missing_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [COMMAND, "serve", "--port", "0", "--data-dir", str(data_dir), *flags],
+            [
+                *_limited(ulimit),
+                COMMAND,
+                "serve",
+                "--port",
+                "0",
+                "--data-dir",
+                str(data_dir),
+                *flags,
+            ],
             env=environment(**settings, **({"AIDEATOR_TOKEN": token} if token else {})),
             stdin=subprocess.DEVNULL,
             stdout=output,

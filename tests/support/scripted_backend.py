@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aideator.protocol import (
     AnyEvent,
@@ -59,15 +60,17 @@ class ScriptedBackend:
 class House:
     """The parts of a gateway without HTTP: runs on a real database."""
 
-    def __init__(self, store: Store, play: Play, give_up_seconds: float) -> None:
-        settings = Settings(api_key="key")
+    def __init__(
+        self, store: Store, play: Play, give_up_seconds: float, settings: dict[str, Any]
+    ) -> None:
+        given = Settings.model_validate({"api_key": "key", **settings})
         self.store = store
         self.metrics = Metrics()
         # Each is a gateway of its own; those before it on the same database have died.
         owners = ScriptedOwners(f"gw_{secrets.token_hex(4)}")
         self.log = EventLog(store, self.metrics, owners.me, give_up_seconds=give_up_seconds)
         backend = ScriptedBackend(play)
-        self.runs = Runs(Dependencies(settings, store, self.log, backend, self.metrics), owners)
+        self.runs = Runs(Dependencies(given, store, self.log, backend, self.metrics), owners)
 
     async def ended(self, run_id: str, seconds: float = 60.0) -> list[tuple[str, int | None]]:
         """Wait until a run's log has ended, and return its events with their variations."""
@@ -81,9 +84,11 @@ class House:
 
 
 @asynccontextmanager
-async def house(store: Store, play: Play, *, give_up_seconds: float = 60.0) -> AsyncIterator[House]:
+async def house(
+    store: Store, play: Play, *, give_up_seconds: float = 60.0, **settings: Any
+) -> AsyncIterator[House]:
     """Open a gateway without HTTP, which takes up what an earlier one left."""
-    opened = House(store, play, give_up_seconds)
+    opened = House(store, play, give_up_seconds, settings)
     await store.open()
     opened.log.start()
     try:

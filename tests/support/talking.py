@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from aideator_gateway.scripted_model.script import Reply, Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
@@ -14,15 +15,15 @@ SECONDS = 60.0
 
 @contextmanager
 def talking_gateway(
-    data_dir: Path, words: int = 2000, *, replies: Sequence[Reply] = ()
+    data_dir: Path, words: int = 2000, *flags: str, replies: Sequence[Reply] = (), **settings: Any
 ) -> Iterator[Gateway]:
     """Serve with a model that says a word every 50 ms, twenty conversations long."""
     said = replies or [[Text("word " * words, pace=0.05)]] * 20
     with (
         ScriptedModel(Script({}, default=said)) as model,
         serving(
-            data_dir, "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="key",
+            data_dir, "--backend", "local", "--allow-file", "--base-url", model.base_url, *flags,
+            AIDEATOR_API_KEY="key", **settings,
         ) as gateway,
     ):  # fmt: skip
         yield gateway

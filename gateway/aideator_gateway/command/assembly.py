@@ -15,6 +15,8 @@ from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.command.datadir import DATABASE, GATEWAYS, WORK
 from aideator_gateway.command.gateways import Gateways
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
+from aideator_gateway.http.downloads import Downloads
+from aideator_gateway.http.guard import LARGE_BODIES
 from aideator_gateway.http.handlers import State
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.life import Runs
@@ -76,7 +78,15 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
 
             await stack.enter_async_context(Retention(store, keep, removed).going_on())
         logger.info("%s", (await backend.readiness()).reason)
-        yield State(runs=runs, store=store, log=log, backend=backend, metrics=metrics)
+        yield State(
+            runs=runs,
+            store=store,
+            log=log,
+            backend=backend,
+            metrics=metrics,
+            downloads=Downloads(settings.max_downloads, metrics),
+            large_bodies=asyncio.Semaphore(LARGE_BODIES),
+        )
 
 
 async def _day_spending(

@@ -18,9 +18,12 @@ from aideator_gateway.command.assembly import open_gateway
 from aideator_gateway.command.datadir import DATABASE, Address, announce, prepare, sole_server
 from aideator_gateway.command.fit import shared_settings
 from aideator_gateway.command.gateways import Gateways, Instance, serving
-from aideator_gateway.hosting import HostedServer, listen
+from aideator_gateway.hosting.limits import ConnectionLimits, room_for_connections
+from aideator_gateway.hosting.server import HostedServer, listen
 from aideator_gateway.http.app import create_app
+from aideator_gateway.http.guard import MAX_BODY_BYTES
 from aideator_gateway.http.handlers import State
+from aideator_gateway.http.overflow import Overflow
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.runs.schema import check_database
 from aideator_gateway.runs.store import OPEN_SECONDS
@@ -73,14 +76,32 @@ async def hosted(
         state = await stack.enter_async_context(open_gateway(settings, gateways))
         if serve:
             announce(path, address)
+        app, metrics, limits = create_app(settings, state), state["metrics"], _limits(settings)
         server = HostedServer(
-            create_app(settings, state),
+            app,
             listener,
             grace_seconds=GRACE_SECONDS,
             log_level=log_level,
             before_close=lambda: _end(state, server),
+            limits=limits,
+            overflow=Overflow(app),
+            cut=lambda reason: metrics.connections_cut.labels(reason).inc(),
         )
+        metrics.connections_open.set_function(lambda: server.open_connections)
+        metrics.show_limits({**settings.model_dump(), "max_connections": limits.connections})
         yield server, address
+
+
+def _limits(settings: Settings) -> ConnectionLimits:
+    return ConnectionLimits(
+        connections=settings.max_connections or room_for_connections(),
+        keep_alive_seconds=settings.keep_alive_seconds,
+        header_seconds=settings.header_seconds,
+        body_seconds=settings.body_seconds,
+        send_seconds=settings.send_seconds,
+        # Whoever sends a little more than is read is told so.
+        body_bytes=2 * MAX_BODY_BYTES,
+    )
 
 
 async def _end(state: State, server: HostedServer) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt
 
-from aideator_gateway.runs.model import Run
+from aideator_gateway.runs.model import BRIEF, Run
 
 
 class RunCreated(BaseModel):
@@ -39,15 +39,12 @@ class Success(BaseModel):
     status: str = Field(default="success", examples=["success"])
 
 
-BRIEF = 200
-"""Characters of a prompt that the list of runs carries, and most of a search."""
-
-
 class RunList(BaseModel):
     """Answer to ``GET /runs``, newest first."""
 
     runs: list[Run] = Field(
-        description=f"Each with the first {BRIEF} characters of its prompt; the run has all of it."
+        description=f"Each with {BRIEF} characters of its prompt, and of other long texts; the "
+        "run itself has all of them."
     )
     next: str | None = Field(description="Cursor of the next page, or null on the last.")
 

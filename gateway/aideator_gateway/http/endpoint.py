@@ -6,11 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
-from aideator_gateway.http.stream import EventStream
-
-Handler = Callable[[Request], Awaitable[Response | EventStream]]
+Handler = Callable[[Request], Awaitable[ASGIApp]]
+"""Returns what answers: a response."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from aideator_gateway.http import cursor, handlers
 from aideator_gateway.http.bodies import (
-    BRIEF,
     Cancellation,
     Health,
     NewSelection,
@@ -12,7 +11,7 @@ from aideator_gateway.http.bodies import (
 )
 from aideator_gateway.http.endpoint import Answer, Endpoint
 from aideator_gateway.runs.frames import STREAM_EVENTS
-from aideator_gateway.runs.model import NewRun, Readiness, Run
+from aideator_gateway.runs.model import BRIEF, NewRun, Readiness, Run
 
 _BODY = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")
 _RUN = ("run_not_found", "run_deleted")
@@ -68,6 +67,8 @@ ENDPOINTS = (
             "idempotency_conflict",
             "run_deleted",
             "day_cost_reached",
+            "queue_full",
+            "disk_low",
             "stopping",
         ),
         parameters=(
@@ -195,7 +196,7 @@ ENDPOINTS = (
         answers={
             200: Answer(description="A unified diff, byte by byte.", media_type="text/x-diff")
         },
-        problems=(*_VARIATION, "patch_not_found", "patch_too_large"),
+        problems=(*_VARIATION, "patch_not_found", "patch_too_large", "downloads_busy"),
     ),
     Endpoint(
         method="GET",
@@ -205,7 +206,7 @@ ENDPOINTS = (
         handler=handlers.get_transcript,
         # No generator knows a type of JSON lines, and some drop the answer.
         answers={200: Answer(description="One JSON object a line.", media_type="text/plain")},
-        problems=_VARIATION,
+        problems=(*_VARIATION, "downloads_busy"),
     ),
     Endpoint(
         method="GET",

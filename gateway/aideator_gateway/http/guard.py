@@ -18,6 +18,10 @@ from aideator_gateway.settings import Settings
 
 MAX_BODY_BYTES = 1024 * 1024
 
+LARGE_BODY_BYTES = 64 * 1024
+LARGE_BODIES = 8
+"""How many larger ones than that are in memory at once."""
+
 OPEN_PATHS = ("/", "/healthz", "/openapi.json", "/docs")
 """Paths that need no token: they tell nothing but that the server lives, and its API."""
 
@@ -95,6 +99,12 @@ def check_media_type(headers: Headers) -> None:
         return
     if given is None or given.partition(";")[0].strip().lower() != "application/json":
         raise Problem("unsupported_media_type", "Send Content-Type: application/json.")
+
+
+def has_large_body(headers: Headers) -> bool:
+    """Whether a body is large, as far as its headers say."""
+    length = headers.get("content-length", "")
+    return "transfer-encoding" in headers or len(length) > 9 or int(length or 0) > LARGE_BODY_BYTES
 
 
 def _has_body(headers: Headers) -> bool:

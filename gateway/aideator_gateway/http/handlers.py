@@ -1,14 +1,16 @@
 """The HTTP API: read a request, ask ``Runs``, write the answer. Nothing is decided here."""
 
+import asyncio
+from functools import partial
 from typing import Any, TypedDict, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import ASGIApp
 
 from aideator_gateway.http import cursor
 from aideator_gateway.http.bodies import (
-    BRIEF,
     Cancellation,
     Health,
     NewSelection,
@@ -16,6 +18,7 @@ from aideator_gateway.http.bodies import (
     RunList,
     Success,
 )
+from aideator_gateway.http.downloads import Downloads
 from aideator_gateway.http.guard import read_body
 from aideator_gateway.http.problems import from_validation
 from aideator_gateway.http.stream import EventStream
@@ -23,7 +26,7 @@ from aideator_gateway.runs.backend import Backend
 from aideator_gateway.runs.life import Runs
 from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import CONTENT_TYPE, Metrics
-from aideator_gateway.runs.model import NewRun
+from aideator_gateway.runs.model import BRIEF, NewRun
 from aideator_gateway.runs.problems import Problem, invalid_field
 from aideator_gateway.runs.store import Store
 
@@ -41,6 +44,9 @@ class State(TypedDict):
     log: EventLog
     backend: Backend
     metrics: Metrics
+    downloads: Downloads
+    large_bodies: asyncio.Semaphore
+    """Requests that carry much are read and carried out few at once."""
 
 
 def _state(request: Request) -> State:
@@ -101,12 +107,12 @@ async def list_runs(request: Request) -> Response:
     if limit is None or not 1 <= limit <= MAX_PAGE:
         raise invalid_field("limit", f"Use an integer from 1 to {MAX_PAGE}.")
     given = request.query_params.get("cursor")
-    store = _state(request)["store"]
-    before = None if given is None else await cursor.read(given, store)
-    runs = await store.runs(limit=limit + 1, before=before, search=_search(request))
+    before = None if given is None else await cursor.read(given, _state(request)["store"])
+    runs = await _state(request)["runs"].list(
+        limit=limit + 1, before=before, search=_search(request)
+    )
     more = len(runs) > limit
-    brief = [run.model_copy(update={"prompt": run.prompt[:BRIEF]}) for run in runs[:limit]]
-    return _json(RunList(runs=brief, next=cursor.write(runs[limit - 1]) if more else None))
+    return _json(RunList(runs=runs[:limit], next=cursor.write(runs[limit - 1]) if more else None))
 
 
 def _search(request: Request) -> str:
@@ -163,8 +169,12 @@ async def delete_run(request: Request) -> Response:
     return Response(status_code=204)
 
 
-async def get_patch(request: Request) -> Response:
+async def get_patch(request: Request) -> ASGIApp:
     """``GET /runs/{run_id}/variations/{variation_id}/patch``."""
+    return _state(request)["downloads"].answer(partial(_patch, request))
+
+
+async def _patch(request: Request) -> Response:
     patch = await _state(request)["runs"].patch(
         request.path_params["run_id"], _variation_id(request)
     )
@@ -172,8 +182,12 @@ async def get_patch(request: Request) -> Response:
     return StreamingResponse(patch, headers={"Content-Type": "text/x-diff"})
 
 
-async def get_transcript(request: Request) -> Response:
+async def get_transcript(request: Request) -> ASGIApp:
     """``GET /runs/{run_id}/variations/{variation_id}/transcript``."""
+    return _state(request)["downloads"].answer(partial(_transcript, request))
+
+
+async def _transcript(request: Request) -> Response:
     transcript = await _state(request)["runs"].transcript(
         request.path_params["run_id"], _variation_id(request)
     )

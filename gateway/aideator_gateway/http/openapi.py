@@ -39,7 +39,7 @@ _PATH = {
 
 _ALWAYS = (
     "host_not_allowed", "unauthorized", "origin_not_allowed", "internal_error",
-    "storage_unavailable",
+    "storage_unavailable", "too_many_connections",
 )  # fmt: skip
 """Codes that every endpoint may answer with."""
 

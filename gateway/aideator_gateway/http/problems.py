@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from aideator.protocol.findings import findings
@@ -45,9 +45,13 @@ CODES: dict[str, tuple[int, str]] = {
     "invalid_request": (422, "The request has a field that cannot be used"),
     "idempotency_conflict": (422, "The Idempotency-Key was used for another request"),
     "day_cost_reached": (429, "Today's runs have cost all that they may"),
+    "queue_full": (429, "Too many runs wait for their turn"),
     "internal_error": (500, "The server failed"),
+    "downloads_busy": (503, "Too many patches and transcripts are being sent"),
     "storage_unavailable": (503, "The database cannot be used for now"),
     "stopping": (503, "The server is stopping"),
+    "too_many_connections": (503, "Too many clients are connected"),
+    "disk_low": (507, "Too little of the disk is left"),
 }
 """Every ``code`` the API answers with: HTTP status and title."""
 
@@ -63,7 +67,9 @@ def details(problem: Problem) -> ProblemDetails:
 def response(problem: Problem) -> Response:
     """Return the whole response to a problem."""
     body = details(problem)
-    headers = {"WWW-Authenticate": "Bearer"} if body.status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if body.status == 401 else {}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
     return JSONResponse(
         body.model_dump(), status_code=body.status, media_type=PROBLEM_JSON, headers=headers
     )
@@ -110,6 +116,11 @@ async def on_storage(request: Request, error: Exception) -> Response:  # noqa: A
     return response(Problem("storage_unavailable", detail))
 
 
+async def on_disconnect(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
+    """Answer nobody: the client left in the middle of its request, which is no defect."""
+    return Response(status_code=400)
+
+
 async def on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG001 - Starlette's signature
     """Answer what nobody expected; the traceback is in the log."""
     return response(Problem("internal_error", "This is a defect; the server's log has more."))
@@ -118,6 +129,7 @@ async def on_crash(request: Request, error: Exception) -> Response:  # noqa: ARG
 HANDLERS: dict[Any, Any] = {
     Problem: on_problem,
     StorageError: on_storage,
+    ClientDisconnect: on_disconnect,
     HTTPException: on_http_exception,
     Exception: on_crash,
 }

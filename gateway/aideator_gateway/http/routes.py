@@ -10,7 +10,7 @@ from aideator_gateway.http.client_page import page_routes
 from aideator_gateway.http.docs_page import docs_routes
 from aideator_gateway.http.endpoint import Endpoint, Handler
 from aideator_gateway.http.endpoints import ENDPOINTS
-from aideator_gateway.http.guard import check_media_type
+from aideator_gateway.http.guard import check_media_type, has_large_body
 
 
 def routes() -> list[BaseRoute]:
@@ -33,8 +33,13 @@ def _route(path: str, handlers: dict[str, Handler]) -> Route:
     """
 
     async def handle(request: Request) -> Any:
-        if request.method == "POST":
-            check_media_type(request.headers)
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+        handler = handlers["GET" if request.method == "HEAD" else request.method]
+        if request.method != "POST":
+            return await handler(request)
+        check_media_type(request.headers)
+        if not has_large_body(request.headers):
+            return await handler(request)
+        async with request.app.state.gateway["large_bodies"]:
+            return await handler(request)
 
     return Route(path, handle, methods=list(handlers))

@@ -7,6 +7,7 @@ An event's ``id`` is its position in the run's log, so a client that reconnects 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 
 from starlette.types import Receive, Scope, Send
@@ -22,12 +23,11 @@ logger = logging.getLogger(__name__)
 PING_SECONDS = 15.0
 """A comment is sent after this much silence, so that proxies keep the connection."""
 
-SEND_SECONDS = 30.0
-"""A client that takes longer than this to take what it was sent is cut off."""
-
 
 class EventStream:
     """ASGI response that sends a run's log until it ends or the client leaves.
+
+    A client that does not read is cut off by the server (``hosting``), as in any answer.
 
     Parameters
     ----------
@@ -67,34 +67,36 @@ class EventStream:
             await self._follow(receive, send)
 
     async def _follow(self, receive: Receive, send: Send) -> None:
-        patience = _Patience()
+        ending = asyncio.timeout(None)
+
+        def end() -> None:
+            """Send no more: the client has left, or is not waited for."""
+            if not ending.expired():
+                ending.reschedule(asyncio.get_running_loop().time())
+
         try:
-            async with patience.scope:
-                watching = asyncio.create_task(_gone(receive, patience))
+            async with ending:
+                watching = asyncio.create_task(_gone(receive, end))
                 try:
-                    with self._log.cutting(patience.end):
-                        await self._send(send, patience)
+                    with self._log.cutting(end):
+                        await self._send(send)
                 finally:
                     watching.cancel()
                     await asyncio.wait([watching])
         except TimeoutError:
-            if not patience.ended:
-                logger.info(
-                    "a reader of %s took nothing for %s s: cut off", self._run_id, SEND_SECONDS
-                )
+            if not ending.expired():
+                raise
         except StorageError as error:
             # Status and headers are out: the client comes back, and gets the rest then.
             logger.warning("a reader of %s is cut off: %s", self._run_id, error)
 
-    async def _send(self, send: Send, patience: "_Patience") -> None:
+    async def _send(self, send: Send) -> None:
         since = time.time()
         following = self._log.follow(self._run_id, self._after, idle_seconds=PING_SECONDS)
         async with aclosing(following) as segments:
             async for segment in segments:
                 body = segment.frames if segment else b": ping\n\n"
-                patience.begin()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-                patience.pause()
                 made = newest_time(segment.frames) if segment else None
                 # What was there before tells how old it is, and not how fast it came.
                 if made is not None and made >= since:
@@ -102,31 +104,7 @@ class EventStream:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class _Patience:
-    """What ends a stream early: its client leaves, takes nothing, or is not waited for."""
-
-    def __init__(self) -> None:
-        self.scope = asyncio.timeout(None)
-        self.ended = False
-
-    def begin(self) -> None:
-        """Give the client time to take what it is sent."""
-        if not self.ended:
-            self.scope.reschedule(asyncio.get_running_loop().time() + SEND_SECONDS)
-
-    def pause(self) -> None:
-        """Wait for as long as there is nothing to send."""
-        if not self.ended:
-            self.scope.reschedule(None)
-
-    def end(self) -> None:
-        """Have none at all any more."""
-        if not self.ended and not self.scope.expired():
-            self.ended = True
-            self.scope.reschedule(asyncio.get_running_loop().time())
-
-
-async def _gone(receive: Receive, patience: _Patience) -> None:
+async def _gone(receive: Receive, end: Callable[[], None]) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    patience.end()
+    end()

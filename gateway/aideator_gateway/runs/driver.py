@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Coroutine, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 from aideator.protocol import ErrorCode, tasks_of
 from aideator_gateway.runs.backend import BackendError, RunSpec, from_os_error
@@ -14,12 +14,16 @@ from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.ends import Outcome, cancelled, failed, interrupted
 from aideator_gateway.runs.lane import PAUSES
 from aideator_gateway.runs.model import Run
+from aideator_gateway.runs.queue import Queue
 from aideator_gateway.runs.recorder import Recorder
 from aideator_gateway.runs.screen import Screen
+from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.tracing import spanned
 from aideator_gateway.waiting import unless
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CLOSE_SECONDS = 5.0
 """How long runs may take to end when the gateway stops; the rest is left to the next start."""
@@ -41,7 +45,8 @@ class Driver:
         self._backend = dependencies.backend
         self._metrics = dependencies.metrics
         self._active: dict[str, Active] = {}
-        self._slots = asyncio.Semaphore(self._settings.max_concurrent_runs)
+        self.queue = Queue(self._settings, self._metrics)
+        """Runs that wait for their turn."""
         self._closing = asyncio.Event()
 
     @property
@@ -54,8 +59,15 @@ class Driver:
         return self._active.get(run_id)
 
     @contextlib.contextmanager
-    def announced(self, run_id: str) -> Iterator[None]:
-        """Count a run as worked on while it is written down, so that nobody takes it for lost."""
+    def announced(self, run_id: str, prompt_bytes: int) -> Iterator[None]:
+        """Count a run as worked on while it is written down, so that nobody takes it for lost.
+
+        Raises
+        ------
+        Problem
+            If too many wait already.
+        """
+        self.queue.join(run_id, prompt_bytes)
         self._active[run_id] = Active()
         try:
             yield
@@ -63,10 +75,10 @@ class Driver:
             if self._active[run_id].task is None:
                 self._forget(run_id)
 
-    def start(self, run: Run) -> None:
-        """Begin to carry out an announced run."""
-        active = self._active[run.run_id]
-        self._work(run.run_id, active, spanned("run", self._drive(run, active.stop)))
+    def start(self, run_id: str) -> None:
+        """Begin to carry out an announced run, which is in the database."""
+        active = self._active[run_id]
+        self._work(run_id, active, spanned("run", self._drive(run_id, active.stop)))
 
     def end(self, run: Run, outcome: Outcome) -> "Active":
         """Begin to end a run that nobody works on; ``outcome`` is what has not ended by itself."""
@@ -82,6 +94,7 @@ class Driver:
         self._metrics.runs_active.set(len(self._active))
 
     def _forget(self, run_id: str) -> None:
+        self.queue.leave(run_id)
         self._active.pop(run_id).ended.set()
         self._metrics.runs_active.set(len(self._active))
         self._log.forget(run_id)
@@ -98,24 +111,47 @@ class Driver:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _drive(self, run: Run, stop: asyncio.Event) -> None:
-        recorder = Recorder(self._store, self._log, run, self._metrics)
-        outcome = await unless(self._closing, self._carry_out(run, recorder, stop))
+    async def _drive(self, run_id: str, stop: asyncio.Event) -> None:
+        if not await unless(self._closing, self._turn(run_id, stop)):
+            # Nothing of it was begun, so its prompt is not needed.
+            left = await self._stored(lambda: self._store.unfinished(run_id=run_id))
+            if left:
+                recorder = Recorder(self._store, self._log, left[0], self._metrics)
+                await self._finish(recorder, cancelled if stop.is_set() else interrupted)
+            return
+        try:
+            run = await self._stored(lambda: self._store.run(run_id))
+            if run is None:
+                return  # somebody has deleted it
+            recorder = Recorder(self._store, self._log, run, self._metrics)
+            outcome = await unless(self._closing, self._carry_out(run, recorder, stop))
+        finally:
+            self.queue.done()
         if stop.is_set():
             outcome = cancelled
         await self._finish(recorder, outcome or interrupted)
 
+    async def _turn(self, run_id: str, stop: asyncio.Event) -> bool | None:
+        return await unless(stop, self.queue.turn(run_id))
+
+    async def _stored(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Return what is read from the database, once that works."""
+        for pause in _pauses():
+            try:
+                return await read()
+            except StorageError as error:
+                logger.warning("a run cannot be read yet: %s", error)
+                await asyncio.sleep(pause)
+        raise AssertionError  # there is always another pause
+
     async def _carry_out(self, run: Run, recorder: Recorder, stop: asyncio.Event) -> Outcome:
         """Let the backend work, and return how what has not ended then ends."""
         try:
-            if await unless(stop, self._slots.acquire()):
-                try:
-                    self._check_credentials(run)
-                    await recorder.started(self._backend.name)
-                    screen = Screen(recorder, self._settings.secrets)
-                    await self._backend.run(self._spec(run), screen, stop)
-                finally:
-                    self._slots.release()
+            if not stop.is_set():
+                self._check_credentials(run)
+                await recorder.started(self._backend.name)
+                screen = Screen(recorder, self._settings.secrets)
+                await self._backend.run(self._spec(run), screen, stop)
             return failed(ErrorCode.AGENT_CRASHED, "The agent ended without saying how it went.")
         except Exception as error:
             if recorder.trouble is None and not isinstance(error, BackendError):
@@ -125,7 +161,7 @@ class Driver:
 
     async def _finish(self, recorder: Recorder, outcome: Outcome) -> None:
         """Write what ends a run, again and again until it is in."""
-        for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
+        for pause in _pauses():
             try:
                 await recorder.finish(outcome)
             except Exception as error:  # noqa: BLE001 - an end that is not written must be tried on
@@ -179,6 +215,11 @@ class Active:
                 return await self.ended.wait()
         except TimeoutError:
             return False
+
+
+def _pauses() -> Iterator[float]:
+    """Give the seconds between tries, of which there is no last."""
+    return itertools.chain(PAUSES, itertools.repeat(PAUSES[-1]))
 
 
 def _failure(error: Exception) -> BackendError:

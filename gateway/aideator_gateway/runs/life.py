@@ -4,19 +4,20 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
-from aideator.protocol import Limits, Status, Styles, provider_problem
+from aideator.protocol import Status, Styles
+from aideator_gateway.runs.admission import Admission
 from aideator_gateway.runs.context import working_on
 from aideator_gateway.runs.dependencies import Dependencies
 from aideator_gateway.runs.driver import Driver
 from aideator_gateway.runs.ends import cancelled, interrupted
 from aideator_gateway.runs.model import NewRun, Readiness, Run, Variation
 from aideator_gateway.runs.owners import Owners
-from aideator_gateway.runs.problems import Problem, invalid_field
-from aideator_gateway.runs.repository import check_ref, check_url
+from aideator_gateway.runs.problems import Problem
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import KeyTakenError
+from aideator_gateway.runs.stored import ListPosition
 from aideator_gateway.runs.tracing import span, traced_by
 
 logger = logging.getLogger(__name__)
@@ -46,8 +47,9 @@ class Runs:
         self._log = dependencies.log
         self._backend = dependencies.backend
         self._owners = owners
-        self._spending = dependencies.spending
+        self._metrics = dependencies.metrics
         self._tracer = dependencies.tracer
+        self._admission = Admission(dependencies)
         self._driver = Driver(dependencies)
         self.styles = Styles(self._settings.styles_dir)
         """The styles that conditions may name; read anew for each run."""
@@ -88,9 +90,7 @@ class Runs:
         """Say whether a run could start now, and be written down."""
         ready = await self._backend.readiness()
         ready = ready.model_copy(update={"styles": self.styles.names()})
-        trouble = self._log.trouble
-        if trouble is None and self._spending is not None and self._spending.used_up:
-            trouble = self._spending.reason
+        trouble = self._log.trouble or self._admission.trouble
         if trouble is None:
             try:
                 await self._store.check()
@@ -115,12 +115,16 @@ class Runs:
         Raises
         ------
         Problem
-            If the repository may not be used, a condition names a provider that there is not, a
-            check is asked for where none is run, the day's cap is used up, or the key was used
-            for another request.
+            If the request is not admitted, too many runs wait already, or the key was used for
+            another request.
         """
-        if key is None:
-            return await self._create(request), True
+        try:
+            return await self._of_key(request, key) if key else (await self._create(request), True)
+        except Problem as problem:
+            self._metrics.runs_refused.labels(problem.code).inc()
+            raise
+
+    async def _of_key(self, request: NewRun, key: str) -> tuple[Run, bool]:
         digest = hashlib.sha256(request.model_dump_json().encode()).hexdigest()
         while True:
             if run := await self._run_of_key(key, digest):
@@ -151,25 +155,12 @@ class Runs:
     async def _create(
         self, request: NewRun, key: str | None = None, digest: str | None = None
     ) -> Run:
-        url = check_url(
-            request.github_url,
-            allow_hosts=self._settings.repository_hosts,
-            allow_file=self._settings.allow_file,
-        )
-        if request.ref is not None:
-            check_ref(request.ref)
-        if request.check is not None and self._backend.no_checks is not None:
-            raise invalid_field("check", self._backend.no_checks)
-        self._check_providers(request)
-        if self._spending is not None:
-            await self._spending.check()
-        request = request.model_copy(update={"github_url": url})
-        limits = self._limits(request)
+        request, limits = await self._admission.check(request)
         if self._driver.closing:
             raise Problem("stopping", "This server is stopping; send the request again later.")
         run_id = f"run_{secrets.token_hex(8)}"
         with (
-            self._driver.announced(run_id),
+            self._driver.announced(run_id, len(request.prompt.encode())),
             traced_by(self._tracer),
             working_on(run_id),
             span("create run"),
@@ -184,29 +175,27 @@ class Runs:
                 digest=digest,
                 owner=self._owners.me,
             )
-            self._driver.start(run)
-        return run
-
-    def _check_providers(self, request: NewRun) -> None:
-        for number, condition in enumerate(request.conditions or ()):
-            problem = provider_problem(condition.provider, self._settings.providers)
-            if condition.provider is not None and self._settings.scripted:
-                problem = "The scripted demo asks no provider: leave it out, or start without it."
-            if problem:
-                raise invalid_field(f"conditions.{number}.provider", problem)
-
-    def _limits(self, request: NewRun) -> Limits:
-        given = request.limits or Limits()
-        if "max_run_cost_usd" in given.model_fields_set:
-            return given
-        return given.model_copy(update={"max_run_cost_usd": self._settings.max_run_cost_usd})
+            self._driver.start(run_id)
+        return self._in_queue(run)
 
     async def get(self, run_id: str) -> Run:
         """Return a run, or raise the ``Problem`` that there is none, or no longer."""
         run = await self._store.run(run_id)
         if run is None:
             raise await self._missing(run_id)
-        return run
+        return self._in_queue(run)
+
+    async def list(
+        self, *, limit: int, before: ListPosition | None = None, search: str = ""
+    ) -> Sequence[Run]:
+        """Return runs, newest first and without their long texts, as ``Store.runs`` does."""
+        runs = await self._store.runs(limit=limit, before=before, search=search)
+        return [self._in_queue(run) for run in runs]
+
+    def _in_queue(self, run: Run) -> Run:
+        """Say where a run stands that waits for its turn here."""
+        position = self._driver.queue.position(run.run_id)
+        return run.model_copy(update={"queue_position": position}) if position else run
 
     async def _missing(self, run_id: str) -> Problem:
         """Return the problem that there is no such run, or no longer."""

@@ -1,5 +1,8 @@
 """Figures for Prometheus: what this gateway did since it started."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,6 +44,49 @@ class Metrics:
             ["cause"],
             registry=self._registry,
         )
+        self.runs_pending = Gauge(
+            "aideator_runs_pending", "Runs that wait for their turn.", registry=self._registry
+        )
+        self.runs_pending_bytes = Gauge(
+            "aideator_runs_pending_bytes",
+            "Bytes of the prompts of runs that wait for their turn.",
+            registry=self._registry,
+        )
+        self.runs_refused = Counter(
+            "aideator_runs_refused",
+            "Requests for a run that were refused.",
+            ["code"],
+            registry=self._registry,
+        )
+        self.connections_open = Gauge(
+            "aideator_connections_open", "Connections of clients now.", registry=self._registry
+        )
+        self.connections_cut = Counter(
+            "aideator_connections_cut",
+            "Connections that this side ended; reason is what the client took too long for (idle, "
+            "header, body, send), or that there was no room (replaced, refused).",
+            ["reason"],
+            registry=self._registry,
+        )
+        self.downloads_open = Gauge(
+            "aideator_downloads_open",
+            "Patches and transcripts that are sent now.",
+            registry=self._registry,
+        )
+        self.downloads_waiting = Gauge(
+            "aideator_downloads_waiting",
+            "Requests for patches and transcripts that wait for others to be sent.",
+            registry=self._registry,
+        )
+        self.disk_free_bytes = Gauge(
+            "aideator_disk_free_bytes",
+            "Bytes that the disk of the data directory has left.",
+            registry=self._registry,
+        )
+        self.limit = Gauge(
+            "aideator_limit", "Limits that are in force, by setting.", ["setting"],
+            registry=self._registry,
+        )  # fmt: skip
         self.streams_open = Gauge(
             "aideator_streams_open", "Clients that read a stream now.", registry=self._registry
         )
@@ -89,6 +135,13 @@ class Metrics:
             pair = ("other", "other")
         self._models.add(pair)
         self.cost.labels(*pair).inc(usd)
+
+    def show_limits(self, settings: Mapping[str, Any]) -> None:
+        """Take the limits among settings, by their names."""
+        for name, value in settings.items():
+            # Times and sizes are limits of one thing each; these are what a figure can come up to.
+            if name.startswith(("max_", "min_", "ceiling_")) and value is not None:
+                self.limit.labels(name).set(value)
 
     def text(self) -> bytes:
         """Return all figures in Prometheus' text format."""

@@ -34,6 +34,9 @@ from aideator.protocol import (
 )
 from aideator.protocol.commands import WAS_STOPPED
 
+BRIEF = 200
+"""Characters of each long text that a list of runs carries."""
+
 NonBlank = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=r"\S")]
 
 
@@ -226,6 +229,11 @@ class Run(_WithRemedy):
     check: str | None = None
     created_at: datetime
     ended_at: datetime | None = None
+    queue_position: int | None = Field(
+        default=None,
+        description="Which turn is its own, while it waits for one; null for runs that do not, "
+        "and for those of another gateway.",
+    )
     winning_variation_id: int | None = None
     selections: list[Selection] = []
     variations: list[Variation]

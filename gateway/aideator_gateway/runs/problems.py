@@ -27,13 +27,23 @@ class Problem(Exception):  # noqa: N818 - the word of RFC 9457
         What is wrong with this request, and the remedy.
     errors
         What is wrong with which field.
+    retry_after
+        Seconds after which the same may be accepted.
     """
 
-    def __init__(self, code: str, detail: str, errors: Sequence[FieldError] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        *,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.errors = list(errors)
+        self.retry_after = retry_after
 
 
 def invalid_field(field: str, message: str) -> Problem:

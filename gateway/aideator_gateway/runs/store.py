@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col, select
 
 from aideator.protocol import Limits, Status
+from aideator_gateway.runs.brief import R, brief_rows, select_brief
 from aideator_gateway.runs.database import PATIENCE_SECONDS
 from aideator_gateway.runs.model import NewRun, Run
 from aideator_gateway.runs.packing import Packed
@@ -238,12 +239,13 @@ class Store(SavedLog):
     async def runs(
         self, *, limit: int, before: ListPosition | None = None, search: str = ""
     ) -> list[Run]:
-        """Return runs, newest first; ``before`` is the position of the last one already seen.
+        """Return runs, newest first, with long texts cut as in ``brief``.
 
-        ``search`` leaves only those that it finds, as ``matching`` says.
+        ``before`` is the position of the last one already seen; ``search`` leaves only those that
+        it finds, as ``matching`` says.
         """
         newest = (col(RunRow.created_at).desc(), col(RunRow.run_id).desc())
-        query = select(RunRow).order_by(*newest).limit(limit)
+        query = select_brief(RunRow).order_by(*newest).limit(limit)
         if search:
             query = query.where(matching(search))
         if before is not None:
@@ -252,8 +254,8 @@ class Store(SavedLog):
                 < tuple_(before.created_at, before.run_id)
             )
         async with self.reading() as session:
-            rows = (await session.scalars(query)).all()
-            return await self._with_parts(session, rows)
+            rows = await brief_rows(session, RunRow, query)
+            return await self._with_parts(session, rows, brief=True)
 
     async def list_position(self, run_id: str) -> ListPosition | None:
         """Return where a run stands in the list, also one that was deleted."""
@@ -306,12 +308,14 @@ class Store(SavedLog):
     ) -> list[Run]:
         """Return the runs that have not ended in every respect: row, variations and log.
 
+        Long texts are cut as in ``brief``, but for their check.
+
         Parameters
         ----------
         owners, run_id
             Only runs of these gateways, or only that one, are looked at.
         """
-        query = select(RunRow).where(_is_unfinished())
+        query = select_brief(RunRow, whole=("check",)).where(_is_unfinished())
         if owners is not None:
             # NULL is in no list.
             owned = func.coalesce(RunRow.owner, "").in_([owner or "" for owner in owners])
@@ -319,7 +323,8 @@ class Store(SavedLog):
         if run_id is not None:
             query = query.where(col(RunRow.run_id) == run_id)
         async with self.reading() as session:
-            return await self._with_parts(session, (await session.scalars(query)).all())
+            rows = await brief_rows(session, RunRow, query)
+            return await self._with_parts(session, rows, brief=True)
 
     async def spending(self, day: date) -> Spending:
         """Return what was spent on a day."""
@@ -347,18 +352,20 @@ class Store(SavedLog):
             row.unknown += spending.unknown
             return Spending(row.usd, row.unknown)
 
-    async def _with_parts(self, session: AsyncSession, rows: Sequence[RunRow]) -> list[Run]:
+    async def _with_parts(
+        self, session: AsyncSession, rows: Sequence[RunRow], *, brief: bool = False
+    ) -> list[Run]:
         ids = [row.run_id for row in rows]
-        variations = await session.scalars(
-            select(VariationRow)
-            .where(col(VariationRow.run_id).in_(ids))
-            .order_by(col(VariationRow.variation_id))
-        )
-        selections = await session.scalars(
-            select(SelectionRow)
-            .where(col(SelectionRow.run_id).in_(ids))
-            .order_by(col(SelectionRow.id))
-        )
+
+        async def parts(table: type[R], order: Any) -> Sequence[R]:
+            query = select_brief(table) if brief else select(table)
+            query = query.where(col(table.run_id).in_(ids)).order_by(col(order))
+            if brief:
+                return await brief_rows(session, table, query)
+            return (await session.scalars(query)).all()
+
+        variations = await parts(VariationRow, VariationRow.variation_id)
+        selections = await parts(SelectionRow, SelectionRow.id)
         of_variations: dict[str, list[VariationRow]] = {run_id: [] for run_id in ids}
         for variation in variations:
             of_variations[variation.run_id].append(variation)

@@ -23,7 +23,8 @@ from aideator.protocol import parse_line
 from aideator_gateway.backends.dagger.feed import Feed
 from aideator_gateway.backends.dagger.forward import LogForwarder
 from aideator_gateway.backends.dagger.lines import LineJoiner
-from aideator_gateway.hosting import HostedServer, listen
+from aideator_gateway.hosting.limits import ConnectionLimits
+from aideator_gateway.hosting.server import HostedServer, listen
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ class LogReceiver:
         """Listen on a free loopback port."""
         listener = listen("127.0.0.1", 0)
         self._port = listener.getsockname()[1]
-        self._server = HostedServer(self._answer, listener, grace_seconds=1)
+        limits = ConnectionLimits(body_bytes=2 * MAX_BODY_BYTES)
+        self._server = HostedServer(self._answer, listener, grace_seconds=1, limits=limits)
         self._serving = asyncio.create_task(self._server.serve(), name="log receiver")
         if self._forwarder is not None:
             self._forwarder.start()

@@ -14,8 +14,11 @@ from aideator_gateway.settings import Settings
 F = TypeVar("F", bound=Callable[..., Any])
 
 SERVER_ONLY = (
-    "host", "port", "trusted_host", "allow_origin", "max_concurrent_runs", "keep_days",
-    "keep_bytes", "log_format", "log_level",
+    "host", "port", "trusted_host", "allow_origin", "max_concurrent_runs", "max_pending_runs",
+    "max_pending_bytes", "max_downloads", "max_connections", "keep_alive_seconds",
+    "header_seconds", "body_seconds", "send_seconds", "ceiling_run_cost_usd", "ceiling_turns",
+    "ceiling_tokens", "ceiling_seconds", "ceiling_retries", "keep_days", "keep_bytes",
+    "log_format", "log_level",
 )  # fmt: skip
 """Settings that mean nothing to a command that runs once."""
 

@@ -180,7 +180,8 @@ def status_line(run: Run) -> str:
         if (run.ended_at)
         else ""
     )
-    return f"{run.status} · started {started}{took}"
+    place = f" (place {run.queue_position} in the queue)" if run.queue_position else ""
+    return f"{run.status}{place} · started {started}{took}"
 
 
 def title_line(run: Run, *, named: bool = True) -> str:
