@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +19,7 @@ from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.engine.module import creates, forms
 from tests.support.collector import Collector
 from tests.support.gateways import Gateway, serving
+from tests.support.processes import brokers_of
 from tests.support.repositories import apply_patch, git
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -159,6 +162,24 @@ def test_a_whole_run_with_live_tokens_and_patches(
     assert any(b"withSecretVariable" in body for body in collector.bodies)
     marks = [*forms(KEY), *forms(JWT)]
     assert not [mark for mark in marks for body in collector.bodies if mark in body]
+
+
+def test_a_broker_that_dies_costs_attempts_a_try_and_no_more(
+    gateway: Gateway, shared_repository: Path
+) -> None:
+    run_id = gateway.create(github_url=shared_repository.as_uri(), prompt="live", variations=2)
+    killed, retries = 0, 0
+    for _, _, data in events(gateway, run_id):
+        if data.get("type") == "agent_output" and not killed:
+            (killed,) = brokers_of(gateway.process.pid)
+            os.kill(killed, signal.SIGKILL)
+        retries += data.get("type") == "retry"
+    run = gateway.run(run_id)
+    assert [one["status"] for one in run["variations"]] == ["completed"] * 2, run["variations"]
+    assert killed
+    assert retries
+    (again,) = brokers_of(gateway.process.pid)
+    assert again != killed
 
 
 def test_five_times_five_thousand_events_none_lost_and_all_in_order(

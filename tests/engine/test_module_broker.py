@@ -179,7 +179,7 @@ def test_an_attempt_goes_on_with_what_a_sibling_left_over(
     run = arguments({"source": module.session.directory(module.repository), "prompt": "Do it.",
                      "variations": 2, "runId": f"run_{uuid.uuid4().hex}"})  # fmt: skip
     with ScriptedModel(Script({1: [[Text("Done."), one]], 2: costly})) as model:
-        limited = f"withLimits(maxRunCostUsd:6,fixedShares:{json.dumps(fixed)})"
+        limited = f"withLimits(maxRunCostUsd:6.0,fixedShares:{json.dumps(fixed)})"
         found = module.ask(
             f"{limited}{{runVariations{run}{{variations{{stopReason message}}}}}}",
             model_url=model.base_url,

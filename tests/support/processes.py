@@ -3,6 +3,7 @@
 import mmap
 import os
 import time
+from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
@@ -94,6 +95,8 @@ def open_files(process: int) -> bytes:
     found = b""
     for entry in Path(f"/proc/{process}/fd").iterdir():
         found += os.fsencode(entry.readlink()) + b"\0"
-        if entry.is_file():
-            found += entry.read_bytes()
+        # What has no place for reads to begin at, such as a queue of events, holds no text.
+        with suppress(OSError):
+            if entry.is_file():
+                found += entry.read_bytes()
     return found
