@@ -100,7 +100,9 @@ def test_an_edit_is_told_by_its_file_and_its_size(
         "old_str": "def greet(name):\n",
         "new_str": new,
     }
-    replies: list[Reply] = [[ToolUse("str_replace_based_edit_tool", edit)], [Text("Done.")]]
+    use = ToolUse("str_replace_based_edit_tool", edit)
+    # What is said behind a call keeps its result waiting.
+    replies: list[Reply] = [[use, Text(["word "] * 60, pace=0.1)], [Text("Done."), Hang()]]
     with (
         ScriptedModel(Script({1: replies})) as model,
         serving(
@@ -109,11 +111,11 @@ def test_an_edit_is_told_by_its_file_and_its_size(
         ) as gateway,
     ):  # fmt: skip
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
-        gateway.finish(run_id)
         narrow = {"width": 360, "height": 740}
-        tab = visit(gateway.url, f"/#/runs/{run_id}/replay", viewport=narrow)
+        tab = visit(gateway.url, f"/#/runs/{run_id}/live", viewport=narrow)
         call = tab.page.get_by_role("log").get_by_role("group").filter(has_text="edit")
         summary = call.locator("summary")
+        expect(summary).to_contain_text("\u2026")
         expect(summary).to_contain_text(re.compile(r"edit.*greet\.py.*\+2 \u22121$"))
         # However narrow it is, what came of it is in sight.
         outcome, box = summary.locator("> :last-child").bounding_box(), summary.bounding_box()
@@ -123,6 +125,7 @@ def test_an_edit_is_told_by_its_file_and_its_size(
         summary.click()
         expect(call.locator(".long.del")).to_contain_text("def greet")
         expect(call.locator(".long.add")).to_contain_text("Greet.")
+        expect(call.get_by_role("group", name="Result of")).to_contain_text("Edited greet.py")
         tab.clean()
 
 

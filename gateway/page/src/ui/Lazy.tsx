@@ -21,7 +21,7 @@ export function lazy<P extends object>(
     if (state === "failed")
       return (
         <p class="empty" role="alert">
-          This part of the page could not be loaded.{" "}
+          This part of the page could not be loaded: the server has stopped, or it serves a newer page.{" "}
           <button onClick={() => location.reload()}>Load the page again</button>
         </p>
       );

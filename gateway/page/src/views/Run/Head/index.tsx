@@ -15,8 +15,9 @@ interface Props {
   onDelete(): Promise<boolean>;
 }
 
-/** A title this long fits on two lines of a narrow window. */
+/** A title this long fits on the two lines it has in a narrow window, and in one of 900 px. */
 const TITLE = 50;
+const WIDE_TITLE = 120;
 
 export function Head({ run, session, onCancel, onDelete }: Props) {
   const [asking, setAsking] = useState(false);
@@ -25,8 +26,8 @@ export function Head({ run, session, onCancel, onDelete }: Props) {
   const spent = cost(run.variations.map((one) => one.usage), run);
   const line = firstLine(run.prompt, 300);
   const whole = visible(run.prompt);
-  // A title has two lines, and not more.
   const more = whole.trim() !== line || line.length > TITLE;
+  const cutWhereNarrow = whole.trim() === line && line.length <= WIDE_TITLE;
   const where = [run.backend, run.isolation].filter((one, at, all) => one && all.indexOf(one) === at).join(", ");
   return (
     <header class="run-head">
@@ -67,7 +68,7 @@ export function Head({ run, session, onCancel, onDelete }: Props) {
       {(more || run.check) && (
         <div class="run-asked">
           {more && (
-            <details class="whole-prompt">
+            <details class={cutWhereNarrow ? "whole-prompt narrow-only" : "whole-prompt"}>
               <summary class="soft">Whole prompt</summary>
               <pre tabIndex={0} role="group" aria-label="Whole prompt">{whole}</pre>
             </details>

@@ -6,7 +6,14 @@ import { visible } from "../../../text/visible";
 import { edited, gist, headline, lines } from "./gist";
 import { Long } from "./Long";
 
-export function Tool({ item, opened }: { item: ToolItem & { key: number }; opened: Set<number> }) {
+interface Props {
+  item: ToolItem & { key: number };
+  /** It comes later, and the item stays the same: this is what tells that there is something to draw. */
+  result: ToolItem["result"];
+  opened: Set<number>;
+}
+
+export function Tool({ item, result, opened }: Props) {
   const [open, setOpen] = useState(opened.has(item.key));
   const [folder, name] = gist(item.input);
   return (
@@ -26,18 +33,18 @@ export function Tool({ item, opened }: { item: ToolItem & { key: number }; opene
           {folder && <span class="tool-folder">{folder}</span>}
           <span class="tool-target">{name}</span>
         </span>
-        <Outcome item={item} />
+        <Outcome input={item.input} result={result} />
       </summary>
-      {open && <Body item={item} />}
+      {open && <Body item={item} result={result} />}
     </details>
   );
 }
 
-function Outcome({ item }: { item: ToolItem }) {
-  if (item.result === null) return <span class="soft">…</span>;
-  if (item.result.isError) return <span class="bad">refused</span>;
-  const change = edited(item.input);
-  if (!change) return <span class="soft">{plural(lines(item.result.content), "line")}</span>;
+function Outcome({ input, result }: Pick<ToolItem, "input" | "result">) {
+  if (result === null) return <span class="soft">…</span>;
+  if (result.isError) return <span class="bad">refused</span>;
+  const change = edited(input);
+  if (!change) return <span class="soft">{plural(lines(result.content), "line")}</span>;
   return (
     <span class="number">
       {change.added > 0 && <span class="good">+{change.added}</span>}
@@ -49,7 +56,7 @@ function Outcome({ item }: { item: ToolItem }) {
 
 const TONES: Record<string, "add" | "del"> = { old_str: "del", new_str: "add", file_text: "add", insert_text: "add" };
 
-function Body({ item }: { item: ToolItem }) {
+function Body({ item, result }: Pick<Props, "item" | "result">) {
   return (
     <div class="tool-body">
       {item.cut && <p class="soft">Its arguments are too long for the stream; the transcript has them.</p>}
@@ -59,11 +66,11 @@ function Body({ item }: { item: ToolItem }) {
           <Long text={value} label={`${name} of ${item.name}`} tone={TONES[name]} />
         </div>
       ))}
-      {item.result && (
+      {result && (
         <div>
-          <p class={item.result.isError ? "bad" : "soft"}>{item.result.isError ? "refused with" : "result"}</p>
-          <Long text={item.result.content} label={`Result of ${item.name}`} />
-          {item.result.cut && <p class="soft">Cut here; the transcript has all of it.</p>}
+          <p class={result.isError ? "bad" : "soft"}>{result.isError ? "refused with" : "result"}</p>
+          <Long text={result.content} label={`Result of ${item.name}`} />
+          {result.cut && <p class="soft">Cut here; the transcript has all of it.</p>}
         </div>
       )}
     </div>

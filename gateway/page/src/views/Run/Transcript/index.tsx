@@ -112,7 +112,7 @@ function RowView({ row, opened }: { row: Row; opened: Set<number> }) {
       {row.newTurn && item.turn > 0 && <p class="turn-mark soft">Turn {item.turn}</p>}
       {row.newlySuperseded && <p class="superseded-mark soft">Said before the request failed; said anew below.</p>}
       <div class={classes}>
-        {item.kind === "tool" && <Tool item={item} opened={opened} />}
+        {item.kind === "tool" && <Tool item={item} result={item.result} opened={opened} />}
         {(item.kind === "retry" || item.kind === "status" || item.kind === "end" || item.kind === "check") && (
           <p class={item.bad ? "bad" : item.kind === "retry" ? "warn" : "soft"}>{item.text}</p>
         )}
