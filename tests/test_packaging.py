@@ -41,10 +41,20 @@ def _name(distribution: str) -> str:
     return distribution.lower().replace("_", "-")
 
 
+GATEWAY_REQUIREMENTS = declared(
+    PROJECT["dependencies"], PROJECT["optional-dependencies"]["gateway"]
+)
+
+
 def imported(package: Path) -> dict[str, Path]:
-    """Return the top-level names that files import, each with one of the files."""
+    """Return the top-level names that files import, each with one of the files.
+
+    What experiments import is theirs alone, and no other install needs it.
+    """
     found: dict[str, Path] = {}
     for file in package.rglob("*.py"):
+        if "experiments" in file.relative_to(package).parts:
+            continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -65,9 +75,10 @@ def imported(package: Path) -> dict[str, Path]:
         ("src/aideator/agent", declared(REQUIREMENTS)),
         # Only tokens take PyJWT, and the agent makes and reads none.
         ("src/aideator/protocol", declared(REQUIREMENTS, ["pyjwt"])),
+        ("gateway/aideator_gateway", GATEWAY_REQUIREMENTS),
         (
-            "gateway/aideator_gateway",
-            declared(PROJECT["dependencies"], PROJECT["optional-dependencies"]["gateway"]),
+            "gateway/aideator_gateway/experiments",
+            GATEWAY_REQUIREMENTS | declared(PROJECT["optional-dependencies"]["experiments"]),
         ),
     ],
 )
