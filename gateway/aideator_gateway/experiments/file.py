@@ -158,6 +158,8 @@ def _disagreements(experiment: Experiment) -> Iterator[tuple[ValuePath, str]]:
         if task.name in names:
             yield ("tasks", number, "name"), f"Another task is called {task.name!r}."
         names.add(task.name)
+        if task.setup is not None and task.check is None:
+            yield ("tasks", number, "setup"), "There is no check that it would be for: give one."
     labels: set[str] = set()
     for number, condition in enumerate(experiment.conditions):
         where = ("conditions", number, "label" if condition.label else "style")
