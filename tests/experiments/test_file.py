@@ -166,7 +166,7 @@ def test_a_repository_that_cannot_be_used_is_said_where_it_stands(directory: Pat
         raise ValueError(f"{repository} at {ref} is no good")
 
     error = refused(directory, WHOLE, repository_url=url)
-    assert [problem.line for problem in error.problems] == [6, 6]
+    assert [problem.line for problem in error.problems] == [6]
     own = WHOLE.replace('name = "labels"', 'name = "labels"\nrepository = "https://x/y/z"')
     error = refused(directory, own, repository_url=url)
     assert [problem.line for problem in error.problems] == [6, 15]

@@ -39,8 +39,9 @@ class ExperimentFileError(Exception):
     """
 
     def __init__(self, file: Path, problems: Sequence[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda problem: problem.line)
-        first, more = self.problems[0], len(problems) - 1
+        # What tasks have in common is wrong for each of them.
+        self.problems = sorted(dict.fromkeys(problems), key=lambda problem: problem.line)
+        first, more = self.problems[0], len(self.problems) - 1
         also = [str(problem.line) for problem in self.problems[1:6]] + ["…"] * (more > 5)
         rest = f" (More is wrong on line {', '.join(also)}.)" if more else ""
         super().__init__(f"{file}:{first.line}: {first.message}{rest}")
