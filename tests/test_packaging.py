@@ -191,3 +191,7 @@ def test_uv_tool_install_of_the_wheel_gives_a_command_that_works(
     assert done.returncode == 0, done.stderr
     done = run(tmp_path / "bin/aideator", "list", "--data-dir", tmp_path / "data")
     assert (done.returncode, "no runs yet" in done.stderr) == (0, True), done.stderr
+    # Experiments take more, and say what.
+    done = run(tmp_path / "bin/aideator", "experiment", "run", ROOT / "pyproject.toml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install 'aideator[experiments]'" in done.stderr
