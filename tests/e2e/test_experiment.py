@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from aideator_gateway.command.terminal.experiments import dollars
-from aideator_gateway.experiments.journal import Begun, Planned, read_journal
+from aideator_gateway.experiments.entries import Begun, Planned
+from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.plan import plan_of
 from aideator_gateway.experiments.state import State
 from aideator_gateway.scripted_model.server import ScriptedModel

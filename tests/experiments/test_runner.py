@@ -14,17 +14,14 @@ from pydantic import BaseModel
 from aideator.protocol import Condition, ErrorCode, Usage
 from aideator_gateway.experiments.beginning import Beginning, begin, resumed
 from aideator_gateway.experiments.definition import Experiment
+from aideator_gateway.experiments.ending import Ending
+from aideator_gateway.experiments.entries import Begun, Planned
 from aideator_gateway.experiments.gateway import RefusedError
-from aideator_gateway.experiments.journal import (
-    Begun,
-    Journal,
-    JournalError,
-    Planned,
-    read_journal,
-)
+from aideator_gateway.experiments.journal import Journal, JournalError, read_journal
 from aideator_gateway.experiments.progress import Progress
-from aideator_gateway.experiments.runner import IN_A_ROW, MAX_TRIES, Ending, Runner, Stop
+from aideator_gateway.experiments.runner import IN_A_ROW, MAX_TRIES, Runner
 from aideator_gateway.experiments.state import State
+from aideator_gateway.experiments.stop import Stop
 from aideator_gateway.runs.model import NewRun, Run
 from tests.experiments.scripted_gateway import (
     COMMIT,

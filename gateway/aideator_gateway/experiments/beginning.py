@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aideator_gateway.experiments.definition import Experiment
-from aideator_gateway.experiments.journal import Begun, Journal, JournalError
+from aideator_gateway.experiments.entries import Begun
+from aideator_gateway.experiments.journal import Journal, JournalError
 from aideator_gateway.experiments.plan import Plan, plan_of
 from aideator_gateway.experiments.state import State
 

@@ -8,92 +8,11 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from aideator_gateway.experiments.definition import Experiment
-from aideator_gateway.runs.model import NewRun, Run
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-class _Entry(BaseModel):
-    # Of a later version there may be more in it.
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    time: datetime = Field(default_factory=_now)
-
-
-class Begun(_Entry):
-    """The experiment begins, or goes on with another file."""
-
-    entry: Literal["begun"] = "begun"
-    experiment: Experiment
-    model: str
-    """For conditions that name none."""
-    scripted: bool
-    """The model is the scripted demo, not an LLM."""
-    share_usd: float
-    """What an attempt may cost that has no limit of its own."""
-    versions: dict[str, str]
-
-
-class AttemptName(BaseModel):
-    """An attempt, and what it was called at the time."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    task: str
-    condition: str
-    repeat: int
-
-
-class Planned(_Entry):
-    """A run is about to be asked for."""
-
-    entry: Literal["planned"] = "planned"
-    key: str
-    """Its Idempotency-Key: asked for again, it is the same run."""
-    attempts: list[AttemptName]
-    """One for each variation, in order."""
-    ref: str | None
-    """As the file says it; the request may name the commit that it was."""
-    request: NewRun
-
-
-class Started(_Entry):
-    """A run was created."""
-
-    entry: Literal["started"] = "started"
-    key: str
-    run_id: str
-
-
-class Ended(_Entry):
-    """A run has ended."""
-
-    entry: Literal["ended"] = "ended"
-    key: str
-    run: Run
-
-
-class Dropped(_Entry):
-    """A run was not created, or is gone: its attempts are to be made in another one."""
-
-    entry: Literal["dropped"] = "dropped"
-    key: str
-    why: str
-
-
-Entry = Annotated[Begun | Planned | Started | Ended | Dropped, Field(discriminator="entry")]
-
-_adapter: TypeAdapter[Entry] = TypeAdapter(Entry)
+from aideator_gateway.experiments.entries import Entry, entry_adapter
 
 
 class JournalError(Exception):
@@ -144,7 +63,7 @@ class Journal:
         finally:
             os.close(descriptor)
 
-    def entries(self) -> list[Any]:
+    def entries(self) -> list[Entry]:
         """Return what was written so far, in order."""
         return read_journal(self.path)
 
@@ -169,7 +88,7 @@ class Journal:
             raise self._broken from None
 
 
-def read_journal(path: Path) -> list[Any]:
+def read_journal(path: Path) -> list[Entry]:
     """Return the entries of a journal, none if there is no file.
 
     What was being written when a process was killed is left out.
@@ -185,10 +104,10 @@ def read_journal(path: Path) -> list[Any]:
         return []
     except OSError as error:
         raise _unusable(path, error) from None
-    entries = []
+    entries: list[Entry] = []
     for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
         try:
-            entries.append(_adapter.validate_json(line))
+            entries.append(entry_adapter.validate_json(line))
         except ValidationError as error:
             raise JournalError(
                 f"Line {number} of {path} cannot be read ({error.errors()[0]['msg']}): use the "

@@ -1,24 +1,18 @@
 """Carries an experiment out: every attempt until it has a result, none twice."""
 
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from aideator_gateway.experiments.beginning import Beginning
+from aideator_gateway.experiments.ending import Ending
+from aideator_gateway.experiments.entries import AttemptName, Dropped, Ended, Planned, Started
 from aideator_gateway.experiments.gateway import AwayError, Gateway, RefusedError
-from aideator_gateway.experiments.journal import (
-    AttemptName,
-    Dropped,
-    Ended,
-    Journal,
-    Planned,
-    Started,
-)
+from aideator_gateway.experiments.journal import Journal
 from aideator_gateway.experiments.plan import Block, PlannedAttempt
 from aideator_gateway.experiments.progress import Progress, expected_usd
 from aideator_gateway.experiments.state import OpenRun, Spent
+from aideator_gateway.experiments.stop import Stop
 from aideator_gateway.runs.model import NewRun, Run
 
 POLL_SECONDS = 0.5
@@ -31,51 +25,11 @@ PAUSES = (2.0, 15.0)
 """Seconds before an attempt is made again, growing."""
 
 IN_A_ROW = 4
-"""After so many runs without a single result something is wrong with all of them."""
+"""After so many runs without a single result something is wrong with all of them; more where more
+than two work at once."""
 
 AWAY_SECONDS = 60.0
 """How long a gateway may not answer."""
-
-
-class Stop:
-    """A wish to stop: once for no more runs, twice to cancel those at work too."""
-
-    def __init__(self) -> None:
-        self.level = 0
-        self._changed = threading.Event()
-
-    def press(self, level: int | None = None) -> None:
-        """Wish it once more, or as if so often."""
-        self.level = self.level + 1 if level is None else max(self.level, level)
-        self._changed.set()
-
-    def wait(self, seconds: float) -> None:
-        """Wait, unless it is wished for meanwhile."""
-        self._changed.wait(seconds)
-        self._changed.clear()
-
-
-@dataclass
-class Ending:
-    """How the work on an experiment ended.
-
-    Attributes
-    ----------
-    done, attempts
-        How many attempts have a result, of how many.
-    why
-        Why not all of them have one, as sentences; empty where somebody wished to stop.
-    """
-
-    attempts: int
-    done: int = 0
-    stopped: bool = False
-    why: list[str] = field(default_factory=list)
-
-    @property
-    def complete(self) -> bool:
-        """Whether each attempt has a result."""
-        return self.done == self.attempts
 
 
 class Runner:
@@ -92,7 +46,7 @@ class Runner:
     stop
         Asked before every step.
     tell
-        Called with how it goes whenever that has changed.
+        Called with how it goes after each look at the runs.
     pauses
         Seconds before an attempt that the harness failed is made again.
     poll_seconds
@@ -126,7 +80,6 @@ class Runner:
         self._in_a_row = 0
         self._away_since: float | None = None
         self._left = list(self._plan.blocks)
-        self._told: Progress | None = None
         self._given_up: dict[str, str] = {}
         self._why: list[str] = []
 
@@ -158,7 +111,9 @@ class Runner:
             attempts=len(self._plan.attempts),
             done=self._done(),
             stopped=self._stop.level > 0,
-            why=self._why + [f"{name}: {why}" for name, why in self._given_up.items()],
+            # Several attempts of a run may say the same.
+            why=list(dict.fromkeys(self._why))
+            + [f"{name}: {why}" for name, why in self._given_up.items()],
         )
 
     def _is_away_for_good(self) -> bool:
@@ -303,8 +258,11 @@ class Runner:
         set_up = [self._state.tries[name.id][-1].outcome.setup_failed for name in planned.attempts]
         if failed and all(set_up):
             self._why.append(f"{planned.attempts[0].task}: {failed[0]}")
-        elif self._in_a_row >= IN_A_ROW:
-            self._why.append(f"{IN_A_ROW} runs in a row had no result. The last one: {failed[0]}")
+        # Those that work at the same time fall over together, which is once.
+        elif self._in_a_row >= max(IN_A_ROW, 2 * self._plan.experiment.at_once):
+            self._why.append(
+                f"{self._in_a_row} runs in a row had no result. The last one: {failed[0]}"
+            )
 
     def _cancel(self) -> None:
         for open_ in list(self._state.open.values()):
@@ -325,7 +283,7 @@ class Runner:
         return sum(self._has_result(attempt) for attempt in self._plan.attempts)
 
     def _say(self) -> None:
-        """Tell how it goes, if that has changed."""
+        """Tell how it goes."""
         spent = Spent(self._state.spent.usd, self._state.spent.unknown)
         for run in self._going.values():
             spent.add(run)
@@ -334,16 +292,17 @@ class Runner:
         running = sum(len(one.planned.attempts) for one in self._state.open.values())
         left = len(self._plan.attempts) - done
         pace = (time.monotonic() - self._began) / brought if brought else None
-        now = Progress(
-            attempts=len(self._plan.attempts),
-            done=done,
-            running=running,
-            spent=spent,
-            budget_usd=self._plan.experiment.budget_usd,
-            expected_usd=expected_usd(self._plan, self._state),
-            seconds_left=None if pace is None else pace * left,
+        self._tell(
+            Progress(
+                attempts=len(self._plan.attempts),
+                done=done,
+                running=running,
+                spent=spent,
+                budget_usd=self._plan.experiment.budget_usd,
+                expected_usd=expected_usd(self._plan, self._state),
+                seconds_left=None if pace is None else pace * left,
+            )
         )
-        self._tell(now)
 
 
 def _source(block: Block) -> tuple[str, str | None]:

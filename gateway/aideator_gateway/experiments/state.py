@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aideator_gateway.experiments.journal import (
+from aideator_gateway.experiments.entries import (
     AttemptName,
     Begun,
     Dropped,

@@ -23,11 +23,13 @@ from aideator_gateway.command.experiment_gateway import ExperimentGateway
 from aideator_gateway.command.terminal.experiments import ending_text
 from aideator_gateway.experiments.beginning import Beginning, begin, resumed
 from aideator_gateway.experiments.definition import Experiment
+from aideator_gateway.experiments.ending import Ending
 from aideator_gateway.experiments.file import ExperimentFileError, read_experiment
 from aideator_gateway.experiments.journal import Journal, JournalError, read_journal
 from aideator_gateway.experiments.progress import Progress
-from aideator_gateway.experiments.runner import Ending, Runner, Stop
+from aideator_gateway.experiments.runner import Runner
 from aideator_gateway.experiments.state import State
+from aideator_gateway.experiments.stop import Stop
 from aideator_gateway.settings import Settings
 
 PAST_RUNS = 500

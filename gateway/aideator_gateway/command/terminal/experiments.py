@@ -1,8 +1,8 @@
 """Experiments in words: how one goes on, and how it ended."""
 
 from aideator_gateway.command.terminal.text import counted
+from aideator_gateway.experiments.ending import Ending
 from aideator_gateway.experiments.progress import Progress
-from aideator_gateway.experiments.runner import Ending
 from aideator_gateway.experiments.state import Spent
 
 
