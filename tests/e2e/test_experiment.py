@@ -237,19 +237,25 @@ def test_sixty_attempts_come_out_as_known(lab: Lab) -> None:
 @pytest.mark.soak
 @pytest.mark.timeout(3000)
 def test_killed_at_fifty_random_moments_nothing_is_missing_and_nothing_twice(lab: Lab) -> None:
-    lab.write(tasks=12, repeats=5, budget=20.0, at_once=3)
+    repeats = 5
+    lab.write(tasks=12, repeats=repeats, budget=20.0, at_once=3)
     dice = random.Random(int(os.environ.get("AIDEATOR_TEST_SEED", "14")))  # noqa: S311 - no secret
     killed = 0
     while killed < 50:
+        before, steps = len(lab.entries), dice.randint(0, 5)
         with lab.started() as process:
+            wait(lambda: len(lab.entries) >= before + steps or process.poll() is not None)  # noqa: B023 - at once
             try:
-                process.wait(dice.uniform(0.5, 6.0))
-                lab.write(tasks=12, repeats=5 + killed // 10, budget=20.0, at_once=3)
+                process.wait(dice.uniform(0.0, 1.5))
             except subprocess.TimeoutExpired:
                 killed += 1
                 process.kill()
-    lab.run()
-    repeats = lab.entries[-1] and State.of(lab.entries).begun[-1].experiment.repeats
+            else:
+                # It was through before it could be killed: there is more to do.
+                repeats += 1
+                lab.write(tasks=12, repeats=repeats, budget=20.0, at_once=3)
+    with lab.started() as process:
+        assert process.wait(1500) == 0, (lab.directory / "said").read_text()
     check_nothing_missing_or_twice(lab, attempts=12 * 2 * repeats)
     made = Counter(len(tries) for tries in State.of(lab.entries).tries.values())
     print(f"\nkilled {killed} times; tries by attempt: {dict(made)}")  # noqa: T201 - for the report
