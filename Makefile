@@ -25,7 +25,7 @@ $(VENV)/bin/python:
 
 $(STAMP): $(VENV)/bin/python pyproject.toml uv.lock
 	@[ -x "$(UV)" ] || $(RUN)/python -m pip install -q --disable-pip-version-check 'uv>=0.9,<1'
-	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync -q --frozen --no-python-downloads --inexact --compile-bytecode --extra gateway
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync -q --frozen --no-python-downloads --inexact --compile-bytecode --extra experiments
 	@touch $@
 
 setup: $(STAMP) page-or-warn ## Install everything into .venv.

@@ -38,12 +38,14 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "settings": ("addresses", "hosting.limits", "providers"),
     "runs": ("addresses", "settings", "waiting"),
     "backends": ("runs", "hosting", "settings", "waiting"),
+    "experiments": ("runs",),
     "scripted_model": (),
     "demo": ("scripted_model",),
     "http": ("runs", "settings", "waiting"),
     "command": (
         "runs",
         "backends",
+        "experiments",
         "http",
         "scripted_model",
         "demo",
@@ -158,6 +160,15 @@ def test_what_takes_a_package_that_is_not_in_sandboxes_is_not_the_agents() -> No
     assert [f for f in files if is_of("aideator.protocol.tokens", imports_of(f, SOURCE))] == []
 
 
+def test_figures_know_nothing_of_runs_or_files() -> None:
+    files = sorted((GATEWAY / "experiments/statistics").glob("*.py"))
+    known = ["aideator_gateway.experiments.statistics"]
+    assert files
+    assert [
+        line for line in strangers(files, GATEWAY.parent, known) if " imports aideator" in line
+    ] == []
+
+
 @pytest.mark.parametrize(("room", "others"), ROOMS.items())
 def test_rooms_know_only_the_rooms_behind_them(room: str, others: tuple[str, ...]) -> None:
     # Agent and broker are programs of their own; the protocol says how to speak to them.
@@ -196,11 +207,12 @@ def test_a_backend_is_known_where_it_is_chosen_and_nowhere_else(backend: str) ->
     assert knowing == ["backends/choose.py"]
 
 
-def test_a_command_does_not_import_the_server() -> None:
+def test_a_command_imports_neither_the_server_nor_what_experiments_need() -> None:
     program = (
         "import sys, aideator_gateway.command.cli\n"
         "server = ('sqlalchemy', 'uvicorn', 'starlette')\n"
-        "print(*(name for name in server if name in sys.modules))"
+        "figures = ('numpy', 'scipy', 'choix', 'aideator_gateway.experiments')\n"
+        "print(*(name for name in server + figures if name in sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

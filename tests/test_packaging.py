@@ -41,10 +41,20 @@ def _name(distribution: str) -> str:
     return distribution.lower().replace("_", "-")
 
 
+GATEWAY_REQUIREMENTS = declared(
+    PROJECT["dependencies"], PROJECT["optional-dependencies"]["gateway"]
+)
+
+
 def imported(package: Path) -> dict[str, Path]:
-    """Return the top-level names that files import, each with one of the files."""
+    """Return the top-level names that files import, each with one of the files.
+
+    What experiments import is theirs alone, and no other install needs it.
+    """
     found: dict[str, Path] = {}
     for file in package.rglob("*.py"):
+        if "experiments" in file.relative_to(package).parts:
+            continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
@@ -65,9 +75,10 @@ def imported(package: Path) -> dict[str, Path]:
         ("src/aideator/agent", declared(REQUIREMENTS)),
         # Only tokens take PyJWT, and the agent makes and reads none.
         ("src/aideator/protocol", declared(REQUIREMENTS, ["pyjwt"])),
+        ("gateway/aideator_gateway", GATEWAY_REQUIREMENTS),
         (
-            "gateway/aideator_gateway",
-            declared(PROJECT["dependencies"], PROJECT["optional-dependencies"]["gateway"]),
+            "gateway/aideator_gateway/experiments",
+            GATEWAY_REQUIREMENTS | declared(PROJECT["optional-dependencies"]["experiments"]),
         ),
     ],
 )
@@ -180,3 +191,7 @@ def test_uv_tool_install_of_the_wheel_gives_a_command_that_works(
     assert done.returncode == 0, done.stderr
     done = run(tmp_path / "bin/aideator", "list", "--data-dir", tmp_path / "data")
     assert (done.returncode, "no runs yet" in done.stderr) == (0, True), done.stderr
+    # Experiments take more, and say what.
+    done = run(tmp_path / "bin/aideator", "experiment", "run", ROOT / "pyproject.toml")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install 'aideator[experiments]'" in done.stderr

@@ -22,10 +22,20 @@ def section(command: str) -> str:
     return found[0]
 
 
+def commands() -> list[tuple[str, click.Command]]:
+    """Return all commands, those of groups under the group's name as well."""
+    found = []
+    for name, command in cli.commands.items():
+        found.append((name, command))
+        if isinstance(command, click.Group):
+            found += [(f"{name} {inner}", one) for inner, one in command.commands.items()]
+    return found
+
+
 def options() -> list[tuple[str, str]]:
     return [
         (name, flag)
-        for name, command in cli.commands.items()
+        for name, command in commands()
         for parameter in command.params
         if isinstance(parameter, click.Option)
         for flag in (*parameter.opts, *parameter.secondary_opts)
@@ -39,7 +49,7 @@ def test_every_option_is_documented(command: str, flag: str) -> None:
 
 def test_every_command_has_help_and_every_option_too() -> None:
     assert set(re.findall(r"^## `aideator ([a-z-]+)", PAGE, re.MULTILINE)) == set(cli.commands)
-    for name, command in cli.commands.items():
+    for name, command in commands():
         assert command.help, name
         assert "Undefined" not in command.get_help(click.Context(command))
         for parameter in command.params:

@@ -53,27 +53,43 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def _call(self, method: str, path: str, body: Any = None, **query: Any) -> httpx.Response:
-        response = self._send(method, path, body, query)
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        **query: Any,
+    ) -> httpx.Response:
+        response = self._send(method, path, body, query, headers)
         if response.is_error:
             raise refused(response)
         return response
 
-    def _send(self, method: str, path: str, body: Any, query: dict[str, Any]) -> httpx.Response:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        query: dict[str, Any],
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
         try:
             return self._http.request(
                 method,
                 path,
                 params=query,
                 json={} if body is None and method == "POST" else body,
+                headers=headers,
             )
         except httpx.TransportError as error:
             raise unreachable(self._url, reason(error)) from None
 
-    def create(self, request: NewRun) -> str:
-        """Start a run and return its id."""
+    def create(self, request: NewRun, key: str | None = None) -> str:
+        """Start a run and return its id; under the same ``key`` it is the same run."""
         body = request.model_dump(mode="json", exclude_unset=True)
-        return _read(RunCreated, self._call("POST", "/runs", body)).run_id
+        headers = {"Idempotency-Key": key} if key else None
+        return _read(RunCreated, self._call("POST", "/runs", body, headers)).run_id
 
     def run(self, run_id: str) -> Run:
         """Return a run."""

@@ -17,9 +17,10 @@ from aideator_gateway.settings import CONFIG_FILE
 DATABASE = "aideator.db"
 WORK = "work"
 GATEWAYS = "gateways"
+EXPERIMENTS = "experiments"
 _LOCK = "aideator.lock"
 _ADDRESS = "server.json"
-_OURS = {DATABASE, _LOCK, _ADDRESS, GATEWAYS}
+_OURS = {DATABASE, _LOCK, _ADDRESS, GATEWAYS, EXPERIMENTS}
 _MAY_BE_THERE = {
     "styles",
     CONFIG_FILE,  # made by the user, who may do so first

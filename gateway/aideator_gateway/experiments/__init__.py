@@ -1,0 +1,1 @@
+"""Experiments: tasks times conditions times repeats, from their file to what they say."""

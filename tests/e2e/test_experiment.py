@@ -1,0 +1,261 @@
+"""Experiments from their file to their results: the command, a gateway, agents of known quality."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aideator_gateway.command.terminal.experiments import dollars
+from aideator_gateway.experiments.entries import Begun, Planned
+from aideator_gateway.experiments.journal import read_journal
+from aideator_gateway.experiments.plan import plan_of
+from aideator_gateway.experiments.state import State
+from aideator_gateway.scripted_model.server import ScriptedModel
+from tests.support.command import error_of, run, terminal
+from tests.support.gateways import COMMAND, environment, serving
+from tests.support.known_quality import CHECK, KnownQuality, quality
+from tests.support.talking import wait
+
+FLAGS = ("--backend", "local", "--check-unsandboxed")
+COST = 2 * (5_000 * 2 + 100 * 10) / 1e6
+"""US dollars of one attempt: two turns at the default model's price."""
+
+
+class Lab:
+    """A directory with an experiment, and a model that it asks."""
+
+    def __init__(self, directory: Path, repository: Path, model: ScriptedModel) -> None:
+        self.directory = directory
+        self.repository = repository
+        self.data = directory / "data"
+        self.settings: dict[str, Any] = {
+            "AIDEATOR_BASE_URL": model.base_url,
+            "AIDEATOR_API_KEY": "key",
+            "AIDEATOR_DATA_DIR": str(self.data),
+        }
+
+    def write(
+        self, tasks: int = 2, repeats: int = 2, budget: float = 10.0, at_once: int = 2,
+        qualities: tuple[int, ...] = (100, 50), more: str = "",
+    ) -> Path:  # fmt: skip
+        """Write the experiment's file."""
+        text = (
+            f'name = "known"\nrepeats = {repeats}\nbudget_usd = {budget}\nat_once = {at_once}\n'
+            f'{more}\n[defaults]\nrepository = "{self.repository}"\ncheck = "{CHECK}"\n\n'
+        )
+        for number in range(tasks):
+            text += f'[[tasks]]\nname = "task {number}"\nprompt = "Answer {number}."\n\n'
+        for percent in qualities:
+            text += (
+                f'[[conditions]]\nlabel = "{percent} %"\ninstructions = "{quality(percent)}"\n\n'
+            )
+        file = self.directory / "experiment.toml"
+        file.write_text(text)
+        return file
+
+    def run(self, *flags: str, expect: int = 0) -> "subprocess.CompletedProcess[bytes]":
+        """Carry the experiment out."""
+        words = ("experiment", "run", "experiment.toml", *FLAGS, *flags)
+        return run(*words, cwd=self.directory, expect=expect, **self.settings)
+
+    @contextmanager
+    def started(self) -> Iterator["subprocess.Popen[bytes]"]:
+        """Start to carry it out."""
+        with (self.directory / "said").open("ab") as said:
+            process = subprocess.Popen(
+                [COMMAND, "experiment", "run", "experiment.toml", *FLAGS],
+                cwd=self.directory, env=environment(**self.settings),
+                stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+            )  # fmt: skip
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    @property
+    def entries(self) -> list[Any]:
+        """What the journal has."""
+        return read_journal(self.data / "experiments/known.jsonl")
+
+    def results(self) -> dict[str, list[list[float]]]:
+        """Return what passed, by condition and task; each attempt has one result."""
+        begun = [entry for entry in self.entries if isinstance(entry, Begun)][-1]
+        plan = plan_of(begun.experiment, begun.model, begun.share_usd)
+        state = State.of(self.entries)
+        for attempt in plan.attempts:
+            counted = [one for one in state.tries.get(attempt.id, []) if state.counts(one)]
+            assert len(counted) == 1, attempt
+        assert not state.open
+        return {name: state.passed(plan, name) for name in plan.names}
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return all runs that the gateway knows."""
+        words = ("list", "--json", "-n", "1000")
+        found: list[dict[str, Any]] = json.loads(
+            run(*words, cwd=self.directory, **self.settings).stdout
+        )
+        return found
+
+
+@pytest.fixture
+def lab(tmp_path: Path, shared_repository: Path) -> Iterator[Lab]:
+    with ScriptedModel(KnownQuality(), record=False) as model:
+        yield Lab(tmp_path, shared_repository, model)
+
+
+def test_every_attempt_is_an_ordinary_run_and_comes_out_as_known(lab: Lab) -> None:
+    lab.write(repeats=1)
+    done = lab.run()
+    assert f"Complete: 4 of 4 attempts done, {dollars(4 * COST)} spent." in done.stdout.decode()
+    said = done.stderr.decode()
+    assert "0 of 4 attempts done" in said and "4 of 4 attempts done, 0 left" in said
+    runs = lab.runs()
+    assert len(runs) == 2
+    assert {r["status"] for r in runs} == {"completed"}
+    assert {v["condition"]["label"] for r in runs for v in r["variations"]} == {"100 %", "50 %"}
+    # All start from the same commit, by its id once that is known.
+    assert len({r["commit"] for r in runs}) == 1
+    (share,) = {r["limits"]["max_cost_usd"] for r in runs}
+    assert share == pytest.approx(0.9 * 10 / 4)
+    shown = run("show", runs[0]["run_id"], cwd=lab.directory, **lab.settings).stdout.decode()
+    assert "passed" in shown
+
+    lab.write(repeats=2)
+    words = ("experiment", "plan", "experiment.toml")
+    told = run(*words, cwd=lab.directory, **lab.settings).stdout.decode()
+    assert "2 tasks x 2 conditions x 2 repeats = 8 attempts, 4 of them done" in told
+    assert f"Cost: about {dollars(8 * COST)} in all" in told
+    assert f"{dollars(COST)} an attempt, the mean of 2 attempts of this experiment" in told
+    assert "It cannot tell: with 2 tasks" in told
+    as_json = json.loads(run(*words, "--json", cwd=lab.directory, **lab.settings).stdout)
+    assert (as_json["attempts"], as_json["done"], as_json["detectable"]) == (8, 4, None)
+
+    lines = [json.loads(line) for line in lab.run("--json").stdout.splitlines()]
+    assert lines[-1]["event"] == "ended" and lines[-1]["complete"]
+    assert lines[0]["event"] == "progress" and lines[0]["done"] == 4
+    assert lab.results() == {"100 %": [[1, 1], [1, 1]], "50 %": [[0, 1], [0, 1]]}
+    assert len(lab.runs()) == 4
+
+
+def test_killed_and_run_again_it_is_complete(lab: Lab) -> None:
+    lab.write()
+    for least in (1, 3):
+        with lab.started() as process:
+            wait(lambda: sum(isinstance(e, Planned) for e in lab.entries) >= least)  # noqa: B023 - at once
+            process.kill()
+            process.wait()
+    lab.run()
+    check_nothing_missing_or_twice(lab, attempts=8)
+
+
+def check_nothing_missing_or_twice(lab: Lab, attempts: int) -> None:
+    passed = lab.results()
+    assert sum(len(task) for tasks in passed.values() for task in tasks) == attempts
+    state = State.of(lab.entries)
+    runs = lab.runs()
+    # Each run that was ever paid for is known, and its attempts have their one result or none.
+    assert Counter(r["run_id"] for r in runs) == Counter(
+        {one.run.run_id for tries in state.tries.values() for one in tries}
+    )
+    spent = sum(v["usage"]["cost_usd"] or 0.0 for r in runs for v in r["variations"])
+    assert state.spent.usd == pytest.approx(spent)
+    begun = [entry for entry in lab.entries if isinstance(entry, Begun)][-1]
+    assert spent <= begun.experiment.budget_usd
+
+
+def test_ctrl_c_waits_for_what_is_at_work(lab: Lab) -> None:
+    lab.write(at_once=1)
+    words = ("experiment", "run", "experiment.toml", *FLAGS)
+    with terminal(*words, cwd=lab.directory, width=120, **lab.settings) as shown:
+        shown.read_until("at work")
+        assert "Another command carries out this experiment" in error_of(
+            *words, cwd=lab.directory, **lab.settings
+        )
+        shown.type("\x03")
+        code = shown.finish()
+    assert code == 130
+    assert b"Not complete:" in shown.output
+    state = State.of(lab.entries)
+    assert not state.open
+    assert {one.outcome.counts for tries in state.tries.values() for one in tries} == {True}
+
+
+def test_a_gateway_that_serves_carries_it_out_and_survives_the_command(lab: Lab) -> None:
+    lab.write()
+    server = {k: v for k, v in lab.settings.items() if k != "AIDEATOR_DATA_DIR"}
+    with serving(lab.data, *FLAGS, "--allow-file", **server):
+        with lab.started() as process:
+            wait(lambda: any(isinstance(entry, Planned) for entry in lab.entries))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        with lab.started() as process:
+            wait(lambda: sum(isinstance(entry, Planned) for entry in lab.entries) > 1)
+            # Told to end, it cancels what is at work.
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) in (130, 0)
+        state = State.of(lab.entries)
+        assert not state.open
+        lab.run()
+        check_nothing_missing_or_twice(lab, attempts=8)
+
+
+def test_what_is_wrong_is_said_with_its_line_and_costs_nothing(lab: Lab) -> None:
+    file = lab.write()
+    file.write_text(file.read_text().replace(str(lab.repository), "nowhere"))
+    words = ("experiment", "run", "experiment.toml", *FLAGS)
+    error = error_of(*words, cwd=lab.directory, **lab.settings)
+    assert error.startswith("experiment.toml:7: defaults.repository: There is no directory ")
+    assert not (lab.data / "experiments").exists()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_sixty_attempts_come_out_as_known(lab: Lab) -> None:
+    lab.write(tasks=6, repeats=5, qualities=(80, 40), budget=20.0)
+    began = time.monotonic()
+    lab.run()
+    print(f"\n60 attempts in {time.monotonic() - began:.0f} s")  # noqa: T201 - for the report
+    passed = lab.results()
+    assert {name: [sum(task) for task in tasks] for name, tasks in passed.items()} == {
+        "80 %": [4] * 6,
+        "40 %": [2] * 6,
+    }
+    check_nothing_missing_or_twice(lab, attempts=60)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3000)
+def test_killed_at_fifty_random_moments_nothing_is_missing_and_nothing_twice(lab: Lab) -> None:
+    repeats = 5
+    lab.write(tasks=12, repeats=repeats, budget=20.0, at_once=3)
+    dice = random.Random(int(os.environ.get("AIDEATOR_TEST_SEED", "14")))  # noqa: S311 - no secret
+    killed = 0
+    while killed < 50:
+        before, steps = len(lab.entries), dice.randint(0, 5)
+        with lab.started() as process:
+            wait(lambda: len(lab.entries) >= before + steps or process.poll() is not None)  # noqa: B023 - at once
+            try:
+                process.wait(dice.uniform(0.0, 1.5))
+            except subprocess.TimeoutExpired:
+                killed += 1
+                process.kill()
+            else:
+                # It was through before it could be killed: there is more to do.
+                repeats += 1
+                lab.write(tasks=12, repeats=repeats, budget=20.0, at_once=3)
+    with lab.started() as process:
+        assert process.wait(1500) == 0, (lab.directory / "said").read_text()
+    check_nothing_missing_or_twice(lab, attempts=12 * 2 * repeats)
+    made = Counter(len(tries) for tries in State.of(lab.entries).tries.values())
+    print(f"\nkilled {killed} times; tries by attempt: {dict(made)}")  # noqa: T201 - for the report
