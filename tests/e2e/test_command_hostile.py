@@ -155,7 +155,8 @@ def test_a_transcript_is_shown_on_a_terminal_and_to_the_byte_in_a_pipe(
     piped = run(*words, "--data-dir", str(done.gateway.data_dir), cwd=tmp_path).stdout
     path = f"/runs/{done.run_id}/variations/1/transcript"
     assert piped == done.gateway.http.get(path).content
-    assert "\x9b".encode() in piped
+    lines = [json.dumps(json.loads(line), ensure_ascii=False) for line in piped.splitlines()]
+    assert "\x9b" in "".join(lines)
     file = tmp_path / f"x{SHORT}.jsonl"
     file.write_bytes(piped)
     assert r"\u009b" in shown(done, "replay", str(file), "--speed", "0")
@@ -225,5 +226,6 @@ def test_words_are_printed_in_one_place_alone() -> None:
     assert {name: count for name, count in found.items() if count} == {
         "output.py": 2,  # words, and JSON
         "connect.py": 2,  # the line that says what is waited for, and its end
+        "progress_line.py": 2,  # the line that changes, and its end
         "config.py": 1,  # what a shell reads, written by click
     }

@@ -10,6 +10,7 @@ import click
 
 from aideator_gateway.command.cli.output import say, say_json
 from aideator_gateway.command.terminal.experiments import progress_text
+from aideator_gateway.command.terminal.text import printable
 from aideator_gateway.experiments.progress import Progress
 
 
@@ -39,7 +40,7 @@ class ProgressLine:
                 say_json({"event": "progress", **asdict(now), "left": now.left})
         elif self._live:
             # A longer line would leave its first part behind.
-            text = progress_text(now)[: shutil.get_terminal_size().columns - 1]
+            text = printable(progress_text(now))[: shutil.get_terminal_size().columns - 1]
             if text != self._shown:
                 self._shown = text
                 click.echo(f"\r\x1b[K{text}", nl=False, err=True)
