@@ -32,7 +32,7 @@ from aideator_gateway.backends.dagger.telemetry import LogReceiver
 from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Reply, Text
 from aideator_gateway.scripted_model.server import ScriptedModel
-from benchmarks.gateway import percentile
+from benchmarks.gateway import first_tokens, percentile
 from tests.support.gateways import Gateway, serving
 from tests.support.repositories import make_repository
 
@@ -111,18 +111,6 @@ async def floor_rounds(
     return rounds
 
 
-def first_tokens(gateway: Gateway, url: str) -> list[float]:
-    """Return the seconds from POST /runs to the first token of each variation."""
-    posted = time.time()
-    run_id = gateway.create(github_url=url, variations=VARIATIONS)
-    first: dict[int, float] = {}
-    for event in gateway.stream(run_id):
-        data = json.loads(event.data)
-        if data.get("type") == "agent_output":
-            first.setdefault(data["variation_id"], time.time() - posted)
-    return sorted(first.values())
-
-
 def talk(gateway: Gateway, url: str, prompt: str) -> tuple[list[float], dict[int, list[str]]]:
     """Follow a run of five; return the delay of each text event, and the texts."""
     run_id = gateway.create(github_url=url, prompt=prompt, variations=5)
@@ -151,7 +139,9 @@ def measure_start(gateway: Gateway, repository: Path) -> None:
     tokens: list[list[float]] = []
 
     async def between() -> None:
-        tokens.append(await asyncio.to_thread(first_tokens, gateway, repository.as_uri()))
+        tokens.append(
+            await asyncio.to_thread(first_tokens, gateway, repository.as_uri(), VARIATIONS)
+        )
 
     floor = show("floor", asyncio.run(floor_rounds(repository, between)))
     first = show("POST /runs to first token", tokens[1:])

@@ -10,6 +10,7 @@ on 127.0.0.1.
 """
 
 import asyncio
+import json
 import multiprocessing
 import re
 import signal
@@ -94,6 +95,18 @@ def gateway_and_model(seconds: float) -> Iterator[tuple[Gateway, str]]:
         finally:
             ours.send(None)
             model.join()
+
+
+def first_tokens(gateway: Gateway, url: str, variations: int) -> list[float]:
+    """Return the seconds from POST /runs to the first token of each variation, in order."""
+    posted = time.monotonic()
+    run_id = gateway.create(github_url=url, variations=variations)
+    first: dict[int, float] = {}
+    for event in gateway.stream(run_id):
+        data = json.loads(event.data)
+        if data.get("type") == "agent_output":
+            first.setdefault(data["variation_id"], time.monotonic() - posted)
+    return sorted(first.values())
 
 
 def percentile(values: list[float], share: float) -> float:

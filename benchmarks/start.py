@@ -8,12 +8,10 @@ The gateway is warm: the first round does not count. Everything stays on 127.0.0
 """
 
 import argparse
-import json
 import os
 import statistics
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -21,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Reply, Text
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.support.gateways import Gateway, serving
+from benchmarks.gateway import first_tokens
+from tests.support.gateways import serving
 from tests.support.processes import argument_lists, environment_of
 from tests.support.repositories import make_repository
 
@@ -57,18 +56,6 @@ class AtOnce:
         return [Text("Done.")]
 
 
-def first_tokens(gateway: Gateway, url: str) -> list[float]:
-    """Return the seconds from POST /runs to the first token of each variation, in order."""
-    posted = time.monotonic()
-    run_id = gateway.create(github_url=url, variations=VARIATIONS)
-    first: dict[int, float] = {}
-    for event in gateway.stream(run_id):
-        data = json.loads(event.data)
-        if data.get("type") == "agent_output":
-            first.setdefault(data["variation_id"], time.monotonic() - posted)
-    return sorted(first.values())
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -86,12 +73,12 @@ def main() -> None:
             ) as gateway,
         ):  # fmt: skip
             url = repository.as_uri()
-            first_tokens(gateway, url)
-            rounds = [first_tokens(gateway, url) for _ in range(arguments.rounds)]
+            first_tokens(gateway, url, VARIATIONS)
+            rounds = [first_tokens(gateway, url, VARIATIONS) for _ in range(arguments.rounds)]
             # Apart, since the look takes time from who is looked at.
             model.look = True
             for _ in range(arguments.rounds):
-                first_tokens(gateway, url)
+                first_tokens(gateway, url, VARIATIONS)
     first, last = (
         statistics.median(each) for each in zip(*((r[0], r[-1]) for r in rounds), strict=True)
     )

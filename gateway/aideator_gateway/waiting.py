@@ -1,7 +1,8 @@
-"""Waiting for work that may be told to stop."""
+"""Waiting for work that may be told to stop, and work that goes on beside other."""
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -24,3 +25,15 @@ async def unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
         task.cancel()  # nothing happens to a task that is done
         await asyncio.wait((task, bell))
     return None if task.cancelled() else task.result()
+
+
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Let work go on in a task of this name while the block runs, and cancel it then."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

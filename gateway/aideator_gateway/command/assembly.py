@@ -28,6 +28,7 @@ from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
 from aideator_gateway.scripted_model.server import ScriptedModel
 from aideator_gateway.settings import Settings
+from aideator_gateway.waiting import beside
 
 logger = logging.getLogger(__name__)
 
@@ -137,13 +138,8 @@ async def _recovering(runs: Runs, work: WorkDirectory, gateways: Gateways) -> As
                 logger.exception("what another gateway left could not be put in order")
                 await asyncio.sleep(RECOVERY_SECONDS)
 
-    task = asyncio.create_task(go_on(), name="recovery")
-    try:
+    async with beside(go_on(), "recovery"):
         yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def _bytes_of(database: Path) -> int:

@@ -1,7 +1,6 @@
 """Which runs are kept, by age and by the size of the database; the oldest go first."""
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +16,7 @@ from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store, has_ended
 from aideator_gateway.runs.stored import ListPosition
 from aideator_gateway.runs.tables import PatchRow, RunRow, SegmentRow, TranscriptRow
+from aideator_gateway.waiting import beside
 
 logger = logging.getLogger(__name__)
 
@@ -148,13 +148,8 @@ class Retention:
         if not self._keep:
             yield
             return
-        task = asyncio.create_task(self._go_on(), name="retention")
-        try:
+        async with beside(self._go_on(), "retention"):
             yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
 
     async def _go_on(self) -> None:
         while True:
