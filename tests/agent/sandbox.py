@@ -159,6 +159,7 @@ class Sandbox:
             stdin=subprocess.PIPE,
             stdout=stdout,
             stderr=subprocess.PIPE,
+            bufsize=0,  # what waits in a buffer of ours, communicate() does not see
         )
 
     @staticmethod

@@ -149,6 +149,7 @@ def following(repository: Path, data: Path) -> Iterator[subprocess.Popen[bytes]]
         [COMMAND, "run", str(repository), "x", "-n", "1", "--json", "--data-dir", str(data)],
         cwd=data.parent, env=environment(), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        bufsize=0,  # what waits in a buffer of ours, communicate() does not see
     ) as process:  # fmt: skip
         try:
             yield process

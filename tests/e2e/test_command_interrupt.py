@@ -90,6 +90,7 @@ def test_json_goes_on_to_the_end_of_what_was_cancelled(
         [COMMAND, *words(repository, slow_model, tmp_path / "data"), "--json"],
         cwd=tmp_path, env=environment(AIDEATOR_API_KEY="key"), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        bufsize=0,  # what waits in a buffer of ours, communicate() does not see
     )  # fmt: skip
     assert process.stdout is not None
     first = process.stdout.readline()

@@ -6,6 +6,7 @@ import socket
 from typing import Any
 
 import httpx
+import pytest
 
 from aideator_gateway.hosting.server import HostedServer, listen
 
@@ -71,6 +72,9 @@ def test_a_second_signal_waits_for_nothing() -> None:
             server.handle_exit(signal.SIGINT, None)
             await asked.wait()
             assert not serving.done()
+            # Who calls now is told at once, and does not wait for an answer that will not come.
+            with pytest.raises(httpx.ConnectError):
+                await client.get(url)
             server.handle_exit(signal.SIGTERM, None)
             await asyncio.wait_for(serving, 60)
         return cancelled.is_set()

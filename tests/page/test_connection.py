@@ -160,5 +160,6 @@ def test_a_run_that_is_deleted_says_so(
         while gateway.http.delete(f"/runs/{run_id}").status_code != 204:
             assert time.monotonic() < deadline
         tab.page.reload()
-        expect(tab.page.get_by_role("alert")).to_contain_text("There is no such run")
+        alert = tab.page.get_by_role("alert").filter(has_text="There is no such run")
+        expect(alert).to_be_visible()
         tab.clean()

@@ -24,7 +24,8 @@ def test_the_page_asks_for_the_token_and_keeps_it_in_the_tab(
         page = tab.page
         page.get_by_label("Token").fill("wrong")
         page.get_by_role("button", name="Go on").click()
-        expect(page.get_by_role("alert")).to_contain_text("did not take that token")
+        alert = page.get_by_role("alert").filter(has_text="did not take that token")
+        expect(alert).to_be_visible()
         # Who types it again need not look for the field.
         expect(page.get_by_label("Token")).to_be_focused()
         page.get_by_label("Token").fill(TOKEN)

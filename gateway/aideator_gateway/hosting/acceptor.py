@@ -49,10 +49,15 @@ class Acceptor:
         self._resume()
 
     def close(self) -> None:
-        """Take no more; what has been taken stays."""
+        """Take no more; what has been taken stays.
+
+        The listener is closed, too: who calls now is refused, and does not wait for an answer
+        that will not come.
+        """
         if self._pause is not None:
             self._pause.cancel()
         self._loop.remove_reader(self._listener)
+        self._listener.close()
 
     def _resume(self) -> None:
         self._pause = None
