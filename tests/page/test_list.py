@@ -36,3 +36,27 @@ def test_more_runs_come_as_the_list_is_scrolled(visit: Open, tmp_path: Path) -> 
         tab.page.get_by_label("Search runs").fill("number 7.")
         expect(rows).to_have_count(1)
         tab.clean()
+
+
+def test_a_run_that_waits_for_its_turn_shows_its_place(
+    visit: Open, shared_repository: Path, tmp_path: Path
+) -> None:
+    flags = ("--demo", "--backend", "local", "--allow-file", "--max-concurrent-runs", "1")
+    with serving(tmp_path / "data", *flags, "--demo-tokens-per-second", "5") as gateway:
+        first, second, third = (
+            gateway.create(github_url=shared_repository.as_uri(), prompt=name, variations=1)
+            for name in ("first", "second", "third")
+        )
+        tab = visit(gateway.url)
+        rows = tab.page.get_by_role("list", name="Runs").get_by_role("listitem")
+        expect(rows.first).to_contain_text("place 2 in the queue")
+        tab.page.get_by_role("link", name="third").click()
+        facts = tab.page.locator(".run-head .facts")
+        expect(facts).to_contain_text("place 2 in the queue")
+        gateway.http.post(f"/runs/{second}/cancel")
+        expect(facts).to_contain_text("place 1 in the queue")
+        gateway.http.post(f"/runs/{first}/cancel")
+        expect(facts).to_contain_text("running")
+        expect(facts).not_to_contain_text("queue")
+        gateway.http.post(f"/runs/{third}/cancel")
+        tab.clean()

@@ -12,6 +12,8 @@ import { announce } from "../ui/announce";
 import { Attempt, checkLabel, type AttemptEvent } from "./items";
 
 const REFRESH_MS = 150;
+/** A run that waits for its turn says nothing, and moves up all the same. */
+const QUEUE_MS = 2000;
 
 export class Session {
   readonly run = signal<Run | null>(null);
@@ -27,6 +29,7 @@ export class Session {
   private readonly stopping = new AbortController();
   private streaming = false;
   private refreshing: ReturnType<typeof setTimeout> | null = null;
+  private queued: ReturnType<typeof setTimeout> | null = null;
   private announced = false;
 
   constructor(readonly id: string) {}
@@ -63,6 +66,7 @@ export class Session {
   close(): void {
     this.stopping.abort();
     if (this.refreshing !== null) clearTimeout(this.refreshing);
+    if (this.queued !== null) clearTimeout(this.queued);
   }
 
   async refresh(): Promise<void> {
@@ -71,6 +75,9 @@ export class Session {
       this.run.value = run;
       this.problem.value = null;
       for (const one of run.variations) this.attempt(one.variation_id);
+      if (this.queued !== null) clearTimeout(this.queued);
+      const waits = run.queue_position !== null && !this.stopping.signal.aborted;
+      this.queued = waits ? setTimeout(() => void this.refresh(), QUEUE_MS) : null;
     } catch (error) {
       if (error instanceof Problem) this.problem.value = error;
       else throw error;

@@ -163,6 +163,7 @@ function Row({ run, onDelete }: { run: Run; onDelete(): void }) {
           {plural(run.variations.length, "attempt")}
           {labels.length > 0 && ` (${labels.map((label) => visible(label ?? "")).join(", ")})`}
           {run.scripted && " · scripted demo"}
+          {run.queue_position !== null && ` · place ${run.queue_position} in the queue`}
         </p>
       </div>
       <span class="run-winner">

@@ -55,6 +55,7 @@ export function Head({ run, session, onCancel, onDelete }: Props) {
       </div>
       <p class="facts">
         <Status status={run.status} />
+        {run.queue_position !== null && <span>place {run.queue_position} in the queue</span>}
         <span title={visible(run.github_url)}>{visible(repositoryName(run.github_url))}</span>
         {run.ref && <span>{visible(run.ref)}</span>}
         {run.commit && <code title={run.commit}>{run.commit.slice(0, 10)}</code>}
