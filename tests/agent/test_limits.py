@@ -101,9 +101,10 @@ def test_the_clock_ends_it_wherever_it_stands(
     sandbox: Sandbox, play: Play, wait: list[Any]
 ) -> None:
     model = play([CREATE], wait)
-    outcome = sandbox.run(model.base_url, limits={"max_seconds": 1})
+    # Time enough for the first turn on a busy machine, too.
+    outcome = sandbox.run(model.base_url, limits={"max_seconds": 3})
     assert outcome.completed.stop_reason is StopReason.LIMIT_SECONDS
-    assert 1 <= outcome.completed.seconds < 5
+    assert 3 <= outcome.completed.seconds < 7
     assert outcome.patch.files == 1
 
 
