@@ -180,6 +180,9 @@ class Settings(BaseModel):
         "Where bubblewrap does not work, run checks of the local backend as plain processes: they "
         "can do what this user can do. No request can ask for it.",
     )
+    max_concurrent_requests: Annotated[int | None, Field(ge=1)] = _setting(
+        None, "Requests to the model's server at once, of all runs; else as many as come."
+    )
     max_concurrent_runs: Annotated[int, Field(ge=1, le=64)] = _setting(
         4, "Runs that work at once; more wait as pending."
     )
