@@ -253,6 +253,25 @@ def test_a_body_that_does_not_come_is_waited_for_so_long(broker: RunningBroker, 
     assert time.monotonic() - began < 10
 
 
+def test_a_body_that_comes_drop_by_drop_is_not_waited_for_any_longer(
+    broker: RunningBroker, run: str
+) -> None:
+    head = f"POST /v1/messages HTTP/1.1\r\nhost: b\r\nx-api-key: {token(run)}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", broker.ready["port"])) as connection:
+        connection.sendall(head + b"content-length: 5000\r\n\r\n{")
+        connection.settimeout(0.2)
+        got, drops = b"", 0
+        while not got and drops < 100:
+            try:
+                got = connection.recv(65536)
+            except TimeoutError:
+                connection.sendall(b" ")
+                drops += 1
+    assert got.startswith(b"HTTP/1.1 408")
+    # Each drop came well within the time that the whole has.
+    assert 1 < drops < 100
+
+
 @pytest.mark.parametrize("data", [b"", b"POST /v1/mess", b"GET / HTTP/1.1\r\nhost: b\r\nx: "])
 def test_a_connection_without_a_request_is_closed(broker: RunningBroker, data: bytes) -> None:
     began = time.monotonic()
