@@ -60,6 +60,8 @@ OTHER = "another-secret-that-nobody-knows-0123456789"
         (lambda _: "a.b.c", "token_invalid"),
         (lambda _: "\xff" * 9, "token_invalid"),
         (lambda run: "x" * 9000 + token(run), "token_invalid"),
+        # Whole and signed, and longer than any that is made.
+        (lambda run: forged(own(run), run=run, models=["m" * 7000]), "token_invalid"),
         (lambda run: token(run, secret=OTHER), "token_invalid"),
         (lambda run: token(run)[:-2], "token_invalid"),
         (tampered, "token_invalid"),
@@ -75,6 +77,8 @@ OTHER = "another-secret-that-nobody-knows-0123456789"
         (lambda run: forged(own(run), run=run, exp="soon"), "token_invalid"),
         (lambda run: forged(own(run), run=run, models=[]), "token_invalid"),
         (lambda run: forged(own(run), run=run, models=None), "token_invalid"),
+        (lambda run: forged(own(run), run=run, variation=None), "token_invalid"),
+        (lambda run: forged(own(run), run=run, attempt=None), "token_invalid"),
         (lambda run: forged(own(run), run=run, variation="1"), "token_invalid"),
         (lambda run: forged(own(run), run=run, share_usd=-1), "token_invalid"),
         (lambda run: forged(own(run), run=run, more=1), "token_invalid"),
