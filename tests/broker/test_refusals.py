@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +17,16 @@ from aideator.protocol.tokens import MAX_TOKEN_SECONDS, run_secret
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.broker.conftest import RepliesByRun
-from tests.support.brokers import KEY, MODEL, SIGNING_SECRET, RunningBroker, request, token
+from tests.support.brokers import (
+    KEY,
+    MODEL,
+    SIGNING_SECRET,
+    RunningBroker,
+    broker_for,
+    configuration,
+    request,
+    token,
+)
 from tests.support.talking import wait
 
 CLAIMS = {"variation": 1, "attempt": 1, "models": [MODEL]}
@@ -305,6 +315,23 @@ def test_a_crowd_of_idle_connections_keeps_nobody_out(
     finally:
         for connection in crowd:
             connection.close()
+
+
+def test_connections_without_a_request_are_so_many_and_the_oldest_go(tmp_path: Path) -> None:
+    bounds = {"waiting_connections": 8, "idle_seconds": 300}
+    with broker_for(tmp_path, configuration("http://127.0.0.1:1", bounds=bounds)) as broker:
+        crowd = [socket.create_connection(("127.0.0.1", broker.ready["port"])) for _ in range(20)]
+        try:
+            for connection in crowd[:12]:
+                connection.settimeout(30)
+                assert connection.recv(1) == b""
+            for connection in crowd[12:]:
+                connection.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    connection.recv(1)
+        finally:
+            for connection in crowd:
+                connection.close()
 
 
 def test_one_attempt_cannot_have_many_requests_under_way(broker: RunningBroker, run: str) -> None:
