@@ -203,7 +203,7 @@ def measure_end(gateway: Gateway, repository: Path) -> None:
 
 def measure_call(_: Gateway, repository: Path) -> None:
     """Measure the command by which a person without a gateway compares three attempts."""
-    found = []
+    found: list[float] = []
     with ScriptedModel(Speaker()) as model:
         argv = [
             "dagger", "call", "--progress=plain", "--api-key=env://SECRET",
