@@ -6,6 +6,7 @@ what is marked is ever removed, and only by its own gateway or once that one has
 
 import contextlib
 import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,19 @@ class WorkDirectory:
     def remove(self, directory: Path) -> None:
         """Begin to remove a run's directory; what cannot be removed now stays marked."""
         self._removals.begin(self._discarded(directory))
+
+    def take_away(self, directory: Path) -> None:
+        """Begin to remove a directory of elsewhere on this file system; its place is free at once.
+
+        Raises
+        ------
+        OSError
+            If it cannot be moved; it is as it was.
+        """
+        self._path.mkdir(mode=0o700, exist_ok=True)
+        # Another of its name may be on its way out.
+        name = f".discarded.{self._owner}.{directory.name}.{secrets.token_hex(4)}"
+        self._removals.begin(directory.rename(self._path / name))
 
     def remove_part(self, directory: Path) -> None:
         """Begin to remove a directory within a run's."""
