@@ -148,7 +148,7 @@ class Settings(BaseModel):
     max_repo_files: Annotated[int, Field(ge=1)] = _setting(
         200_000, "Files and directories that a commit may have."
     )
-    cache_bytes: Annotated[int, Field(ge=0)] = _setting(
+    max_cache_bytes: Annotated[int, Field(ge=0)] = _setting(
         10 * GIB,
         "Bytes of disk for commits that are kept so that later runs need not fetch them; the "
         "longest unused go first. What runs use now is kept in any case.",

@@ -160,7 +160,7 @@ def test_what_a_run_uses_stays_whatever_the_bound(tmp_path: Path) -> None:
     first = make_repository(tmp_path / "first")
     second = make_repository(tmp_path / "second", {"other.txt": "other\n"})
     script = Script({1: [[Text("Hm."), Hang()], [Text("Done.")]], 2: [[Text("Done.")]]})
-    flags = (*LOCAL, "--cache-bytes", "0")
+    flags = (*LOCAL, "--max-cache-bytes", "0")
     with (
         ScriptedModel(script) as model,
         serving(

@@ -124,6 +124,25 @@ def test_what_reads_its_output_can_end_it() -> None:
     wait_gone("987.005")
 
 
+def test_what_reads_its_output_can_end_it_while_much_is_left_to_read() -> None:
+    """asyncio then reads no further by itself, and waits for the end of the pipe."""
+
+    async def no_more(stream: asyncio.StreamReader | None) -> bytes:
+        assert stream is not None
+        # Nothing more is taken from the pipe once this much has not been asked for.
+        while len(stream._buffer) <= 2 * stream._limit:  # type: ignore[attr-defined]  # noqa: ASYNC110 - asyncio tells nobody
+            await asyncio.sleep(0)
+        raise ValueError("enough")
+
+    async def scene() -> None:
+        work = run("yes", environment=plain_environment(), seconds=SECONDS, read=no_more)
+        with pytest.raises(ValueError, match="enough"):
+            await asyncio.wait_for(work, SECONDS)
+
+    asyncio.run(scene())
+    gc.collect()
+
+
 def test_it_goes_when_the_one_who_started_it_is_killed() -> None:
     program = (
         "import asyncio\n"

@@ -30,9 +30,8 @@ class Shelf:
         raise AssertionError(name)
 
     def kept(self) -> set[str]:
-        """Return the ids of the commits that are there."""
-        found = self.path.glob("*/*/kept.json")
-        return {mark.parent.name for mark in found if mark.parts[-3] != ".making"}
+        """Return the ids of the commits that are there, or say that they are."""
+        return {mark.parent.name for mark in self.path.glob("*/*/kept.json")}
 
     def left(self) -> list[Path]:
         """Return what is on its way in or out."""
@@ -53,5 +52,4 @@ async def shelf(directory: Path, owner: str = "gw_1", /, **settings: Any) -> Asy
     try:
         yield opened
     finally:
-        await opened.commits.aclose()
         await opened.making.aclose()

@@ -126,12 +126,21 @@ async def run(
             code = await process.wait()
     finally:
         kill_group(process)
-        await process.wait()
-        # A pipe is closed once it has been read to its end.
-        _, unread = await asyncio.wait((out, err), timeout=_DRAIN_SECONDS)
-        for reading in unread:
+        # A pipe is closed once it has been read to its end, and asyncio waits for that. What
+        # reads may have given up in the middle.
+        rest = asyncio.create_task(_rest(out, process.stdout))
+        _, unread = await asyncio.wait((rest, err), timeout=_DRAIN_SECONDS)
+        for reading in (rest, out, err):
             reading.cancel()
+        if not unread:
+            await process.wait()
     return Ended(code, out.result(), err.result())
+
+
+async def _rest(reading: "asyncio.Future[bytes]", stream: asyncio.StreamReader | None) -> None:
+    """Read what is left of a stream once another has stopped reading it."""
+    await asyncio.wait((reading,))
+    await tail(stream)
 
 
 async def tail(stream: asyncio.StreamReader | None, keep: int = KEPT_BYTES) -> bytes:

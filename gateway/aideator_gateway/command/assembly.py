@@ -63,7 +63,6 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         making = WorkDirectory(settings.data_dir / COMMITS / MAKING, gateways.me)
         stack.push_async_callback(making.aclose)
         commits = Commits(settings.data_dir / COMMITS, chosen, making, metrics)
-        stack.push_async_callback(commits.aclose)
         commits.start()
         broker = BrokerHost(chosen, settings.data_dir / GATEWAYS, gateways.me)
         broker.refused = lambda cause, count: metrics.requests_refused.labels(cause).inc(count)

@@ -8,7 +8,6 @@ and renamed to its place when it is whole. Three rules keep gateways that share 
 - who removes one has that lock alone, and moves the directory away before anything in it goes.
 """
 
-import asyncio
 import hashlib
 import logging
 import re
@@ -17,7 +16,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from aideator_gateway.backends.children import plain_environment, run
 from aideator_gateway.backends.commits.entry import Entry
 from aideator_gateway.backends.commits.lock import FileLock
 from aideator_gateway.backends.commits.size import measured
@@ -31,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 MAX_PACKS = 30
 """Most packs of objects that a commit has; those of commits before it are among them."""
-
-SYNC_SECONDS = 600.0
 
 _LOCK = "lock"
 _REPOSITORY = re.compile(r"[0-9a-f]{32}")
@@ -85,11 +81,9 @@ class Commits:
         self._making = making
         self._metrics = metrics
         self._too_full = False
-        self._syncing: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Make the directory, and see how much is in it."""
-        self._path.mkdir(mode=0o700, exist_ok=True)
+        """See how much is there."""
         for directory in self._repositories():
             # Nothing but the lock is there if a gateway died while it fetched the first commit.
             with suppress(OSError):
@@ -98,12 +92,6 @@ class Commits:
                     with alone:
                         _remove_if_empty(directory)
         self.trim()
-
-    async def aclose(self) -> None:
-        """Stop what goes on in the background."""
-        for task in self._syncing:
-            task.cancel()
-        await asyncio.gather(*self._syncing, return_exceptions=True)
 
     async def take(self, url: str, ref: str | None) -> Kept:
         """Return the commit that ``ref`` names now, and keep it until it is released.
@@ -125,6 +113,7 @@ class Commits:
             If it cannot be kept.
         """
         directory = self._path / hashlib.sha256(url.encode()).hexdigest()[:32]
+        self._path.mkdir(mode=0o700, exist_ok=True)
         with await _alone(directory):
             try:
                 entry, made = await self._found(directory, url, ref)
@@ -159,12 +148,11 @@ class Commits:
             await self._tidy(new, commit)
             new.keep(url, size)
             if entry.path.exists():
-                self._making.take_away(entry.path)
+                self._take_away(entry)
             new.path.rename(entry.path)
         finally:
             self._making.remove(place)
         self._metrics.commits_fetched.inc()
-        self._sync(entry)
         return entry, True
 
     def _borrow(self, directory: Path, new: Entry) -> None:
@@ -189,14 +177,6 @@ class Commits:
             except BackendError as error:
                 logger.warning("the packs of commit %s stay many: %s", commit, error)
 
-    def _sync(self, entry: Entry) -> None:
-        """See to it in the background that a commit outlives the machine's going down."""
-        lock = _in_use(entry)
-        task = asyncio.create_task(_synced(entry), name=f"sync {entry.path}")
-        task.add_done_callback(lambda _: lock.release())
-        self._syncing.add(task)
-        task.add_done_callback(self._syncing.discard)
-
     def trim_again(self) -> None:
         """Remove what could not be removed before, because it was in use."""
         if self._too_full:
@@ -207,11 +187,11 @@ class Commits:
         entries = sorted(self._entries(), key=lambda entry: (entry.usable, entry.last_used))
         space = _Space(entries)
         for entry in entries:
-            if entry.usable and space.bytes <= self._settings.cache_bytes:
+            if entry.usable and space.bytes <= self._settings.max_cache_bytes:
                 break
             if self._removed(entry):
                 space.without(entry)
-        self._too_full = space.bytes > self._settings.cache_bytes
+        self._too_full = space.bytes > self._settings.max_cache_bytes
         self._metrics.commits_kept_bytes.set(space.bytes)
 
     def _removed(self, entry: Entry) -> bool:
@@ -226,13 +206,18 @@ class Commits:
                 if unused is None:
                     return False
                 with unused:
-                    self._making.take_away(entry.path)
+                    self._take_away(entry)
                 _remove_if_empty(directory)
         except OSError as error:
             logger.debug("the commit %s stays: %s", entry.path, error)
             return False
         self._metrics.commits_removed.inc()
         return True
+
+    def _take_away(self, entry: Entry) -> None:
+        # While its files go, and if this gateway is killed at that, nothing says it is whole.
+        entry.give_up()
+        self._making.take_away(entry.path)
 
     def _entries(self) -> Iterator[Entry]:
         for directory in self._repositories():
@@ -251,14 +236,6 @@ def _in_use(entry: Entry) -> FileLock:
     # Who has it alone has the repository's as well.
     assert lock is not None  # noqa: S101
     return lock
-
-
-async def _synced(entry: Entry) -> None:
-    with suppress(OSError, TimeoutError):
-        words = ("sync", "-f", str(entry.tree))
-        ended = await run(*words, environment=plain_environment(), seconds=SYNC_SECONDS)
-        if ended.code == 0:
-            entry.on_disk()
 
 
 def _remove_if_empty(directory: Path) -> None:

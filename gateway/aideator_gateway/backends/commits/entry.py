@@ -57,17 +57,28 @@ class Entry:
             What ``tree`` takes on disk.
         """
         self.used.touch(mode=0o600)
-        self._write({"url": url, "tree_bytes": tree_bytes, "boot": _boot()})
+        self._mark.touch(mode=0o600)
+        self._mark.write_text(json.dumps({"url": url, "tree_bytes": tree_bytes, "boot": _boot()}))
 
-    def on_disk(self) -> None:
-        """Mark that all of it is on the disk itself, and outlives the machine's going down."""
-        self._write({**self._read(), "boot": None})
+    def give_up(self) -> None:
+        """Mark that it is not complete any more: it is about to be removed.
+
+        Raises
+        ------
+        OSError
+            If it cannot be marked.
+        """
+        self._mark.unlink(missing_ok=True)
 
     @property
     def usable(self) -> bool:
-        """Whether it is complete: what the system has not written before a restart may be lost."""
+        """Whether it is complete. After the machine was started anew it is not.
+
+        What had not reached the disk by then is lost, and to force a commit there would hold up
+        all else that is written.
+        """
         with suppress(OSError, ValueError, KeyError):
-            return self._read()["boot"] in (None, _boot())
+            return bool(self._read()["boot"] == _boot())
         return False
 
     def touch(self) -> None:
@@ -129,12 +140,6 @@ class Entry:
     def _read(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self._mark.read_text())
         return found
-
-    def _write(self, marks: dict[str, Any]) -> None:
-        new = self._mark.with_suffix(".new")
-        new.write_text(json.dumps(marks))
-        new.chmod(0o600)
-        new.replace(self._mark)
 
 
 def _boot() -> str:
