@@ -1,9 +1,11 @@
 """A variation's tree, in each way it can be made: its changes are its own, whoever sees them."""
 
 import asyncio
+import base64
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,8 +105,6 @@ async def seen(tree: Tree, *, bubblewrap: bool) -> dict[str, str]:
     """Return what a later program finds in a tree."""
     script = 'find . -type f -o -type l | while read -r f; do echo "$f|$(cat "$f" | base64)"; done'
     lines = (await at(tree, script, bubblewrap=bubblewrap)).splitlines()
-    import base64  # noqa: PLC0415
-
     found = (line.removeprefix("./").split("|") for line in lines)
     return {name: base64.b64decode(text).decode() for name, text in found}
 
@@ -218,6 +218,25 @@ def test_all_that_a_tree_takes_can_be_removed(place: Place, bubblewrap: bool) ->
         assert contents(place.base) == BASE
 
     asyncio.run(scene())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="all of it is an ordinary user's")
+def test_an_ordinary_user_has_overlays_of_its_own_as_well(tmp_path: Path) -> None:
+    """Root needs no user namespace for them, so that the tests above say nothing of those."""
+    user = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
+    mounts = [*user, "unshare", "--user", "--map-root-user", "--mount", "true"]
+    if subprocess.run(mounts, capture_output=True, check=False).returncode != 0:
+        pytest.skip("there are no user namespaces here")
+    names = "changed_nowhere_else or who_started_it or check_sees or can_be_removed"
+    done = subprocess.run(
+        [
+            *user, sys.executable, "-m", "pytest", "-n0", "-q", "-rs", "-p", "no:cacheprovider",
+            f"--basetemp={tmp_path / 'user'}", "-k", f"({names}) and {Way.OVERLAY}", __file__,
+        ],
+        capture_output=True, text=True, check=False, timeout=SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout, done.stdout
 
 
 def chosen(tmp_path: Path, works: Callable[[Tree], bool], *, bubblewrap: bool = True) -> str:
