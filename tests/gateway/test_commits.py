@@ -273,6 +273,21 @@ def test_the_longest_unused_go_first_and_what_is_used_stays(
     asyncio.run(scene())
 
 
+def test_no_more_commits_are_kept_than_can_be_looked_through(
+    tmp_path: Path, repositories: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(repositories) > 3
+    monkeypatch.setattr(kept_commits, "MAX_KEPT", 2)
+
+    async def scene() -> None:
+        async with shelf(tmp_path / "data") as here:
+            _, second, third = await three(here, tmp_path)
+            assert here.kept() == {second, third}
+            assert here.figure("removed_total") == 1
+
+    asyncio.run(scene())
+
+
 def test_packs_that_commits_share_count_once(tmp_path: Path, server: GitServer) -> None:
     url, settings = at(server)
 

@@ -5,6 +5,8 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -127,6 +129,27 @@ def test_a_sandbox_is_removed_by_its_own_gateway_or_after_its_death(tmp_path: Pa
     assert list(work.iterdir()) == [made["b"]]
     asyncio.run(theirs.aclose())
     assert not work.exists()
+
+
+def test_a_sandbox_that_could_not_be_marked_is_removed_all_the_same(tmp_path: Path) -> None:
+    """As when its gateway was killed before it could open the mark."""
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from aideator_gateway.backends.workdir import WorkDirectory\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))\n"
+        "try:\n"
+        "    WorkDirectory(Path(sys.argv[1]), 'gw_mine').make('run_1')\n"
+        "except OSError:\n"
+        "    print('not marked')\n"
+    )
+    work = tmp_path / "work"
+    words = [sys.executable, "-B", "-c", program, str(work)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "not marked\n"
+    assert len(list(work.iterdir())) == 1
+    asyncio.run(WorkDirectory(work, "gw_theirs").clear(lambda _: False))
+    assert list(work.iterdir()) == []
 
 
 def test_a_sandbox_that_cannot_be_removed_stays_marked(tmp_path: Path) -> None:

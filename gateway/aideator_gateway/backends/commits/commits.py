@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 MAX_PACKS = 30
 """Most packs of objects that a commit has; those of commits before it are among them."""
 
+MAX_KEPT = 200
+"""Most commits that are kept beside those in use, so that to look through them takes no time."""
+
 _LOCK = "lock"
 _REPOSITORY = re.compile(r"[0-9a-f]{32}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -183,16 +186,20 @@ class Commits:
             self.trim()
 
     def trim(self) -> None:
-        """Remove the longest unused commits until the others are within the bound."""
+        """Remove the longest unused commits until the others are within the bounds."""
         entries = sorted(self._entries(), key=lambda entry: (entry.usable, entry.last_used))
         space = _Space(entries)
+        self._too_full = self._over(space)
         for entry in entries:
-            if entry.usable and space.bytes <= self._settings.max_cache_bytes:
+            if entry.usable and not self._too_full:
                 break
             if self._removed(entry):
                 space.without(entry)
-        self._too_full = space.bytes > self._settings.max_cache_bytes
+            self._too_full = self._over(space)
         self._metrics.commits_kept_bytes.set(space.bytes)
+
+    def _over(self, space: "_Space") -> bool:
+        return space.bytes > self._settings.max_cache_bytes or space.count > MAX_KEPT
 
     def _removed(self, entry: Entry) -> bool:
         """Remove a commit unless it is used, or its repository is at work; whether it was."""
@@ -270,6 +277,7 @@ class _Space:
         self._packs: dict[Path, list[tuple[tuple[int, int], int]]] = {}
         self._trees = {entry.path: entry.tree_bytes for entry in entries}
         self.bytes = sum(self._trees.values())
+        self.count = len(entries)
         for entry in entries:
             found = self._packs[entry.path] = []
             for pack in entry.packs():
@@ -283,6 +291,7 @@ class _Space:
 
     def without(self, entry: Entry) -> None:
         """Take one out."""
+        self.count -= 1
         self.bytes -= self._trees[entry.path]
         for file, size in self._packs[entry.path]:
             self._shared[file] -= 1
