@@ -32,13 +32,14 @@ PARTS: dict[str, tuple[str, ...]] = {
 ROOMS: dict[str, tuple[str, ...]] = {
     # room of the gateway: the rooms that it may import
     "waiting": (),
+    "printable": (),
     "addresses": (),
     "hosting": (),
     "providers": (),
     "settings": ("addresses", "hosting.limits", "providers"),
     "runs": ("addresses", "settings", "waiting"),
     "backends": ("runs", "hosting", "settings", "waiting"),
-    "experiments": ("runs",),
+    "experiments": ("printable", "runs"),
     "scripted_model": (),
     "demo": ("scripted_model",),
     "http": ("runs", "settings", "waiting"),
@@ -50,6 +51,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "scripted_model",
         "demo",
         "hosting",
+        "printable",
         "providers",
         "settings",
         "waiting",

@@ -24,7 +24,7 @@ from aideator_gateway.command.cli.results import list_runs, show
 from aideator_gateway.command.cli.run import run
 from aideator_gateway.command.cli.serve import scripted_model, serve
 from aideator_gateway.command.cli.upkeep import backup, compact, prune
-from aideator_gateway.command.terminal.text import one_line
+from aideator_gateway.printable import one_line
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.settings import SettingsError
 
@@ -34,7 +34,8 @@ from aideator_gateway.settings import SettingsError
 def cli() -> None:
     """Run one prompt on one Git repository in N isolated attempts and keep the best patch.
 
-    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 130 cancelled with Ctrl-C.
+    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 thresholds not reached, 130 cancelled
+    with Ctrl-C.
     """
 
 

@@ -4,7 +4,8 @@ from rich.console import Console
 from rich.text import Text
 
 from aideator_gateway.command.terminal import asis
-from aideator_gateway.command.terminal.text import counted, name, patch_size, printable
+from aideator_gateway.command.terminal.text import counted, name, patch_size
+from aideator_gateway.printable import printable
 from aideator_gateway.runs.model import Variation
 
 STYLES = (

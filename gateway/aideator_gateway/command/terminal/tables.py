@@ -13,11 +13,10 @@ from aideator_gateway.command.terminal.text import (
     counted,
     duration,
     money,
-    one_line,
     patch_size,
-    printable,
     repository,
 )
+from aideator_gateway.printable import one_line, printable
 from aideator_gateway.runs.model import Run, Variation
 
 PROMPT = 100
