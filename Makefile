@@ -33,7 +33,8 @@ setup: $(STAMP) page-or-warn ## Install everything into .venv.
 # The page needs Node to be built, not to be served. Where there is none, PyPI has it.
 PAGE := gateway/page
 BUILT := gateway/aideator_gateway/http/static/index.html
-PAGE_SOURCES := $(wildcard $(PAGE)/*.json $(PAGE)/*.ts $(PAGE)/*.html) $(shell find $(PAGE)/src $(PAGE)/public -type f -not -name schema.d.ts)
+PAGE_SOURCES := $(wildcard $(PAGE)/*.json $(PAGE)/*.ts $(PAGE)/*.html) $(shell find $(PAGE)/src $(PAGE)/public -type f -not -name schema.d.ts) \
+	gateway/aideator_gateway/experiments/report/report.css
 
 $(PAGE)/node_modules/.installed: $(PAGE)/package-lock.json | $(STAMP)
 	@$(RUN)/python scripts/npm.py ci --no-progress --loglevel=error

@@ -42,7 +42,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "experiments": ("printable", "runs"),
     "scripted_model": (),
     "demo": ("scripted_model",),
-    "http": ("runs", "settings", "waiting"),
+    "http": ("runs", "experiments", "settings", "waiting"),
     "command": (
         "runs",
         "backends",

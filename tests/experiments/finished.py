@@ -13,9 +13,9 @@ from aideator_gateway.experiments.journal import Journal, read_journal
 from aideator_gateway.experiments.plan import Plan
 from aideator_gateway.experiments.report.making import plan_in, report_of
 from aideator_gateway.experiments.report.model import Report
-from aideator_gateway.experiments.report.people import Judgment
 from aideator_gateway.experiments.runner import Runner
 from aideator_gateway.experiments.state import State
+from aideator_gateway.experiments.statistics.choices import Choice
 from aideator_gateway.experiments.stop import Stop
 from aideator_gateway.runs.model import NewRun, PatchStat
 from tests.experiments.scripted_gateway import (
@@ -27,6 +27,17 @@ from tests.experiments.scripted_gateway import (
     task,
 )
 from tests.experiments.worlds import World
+
+EVIL = (
+    "</script><script>ran=1</script><img src=x onerror=ran=2>\"'><svg onload=ran=3> "
+    "</title></style>&lt; \u202eturned\u202c \u200b|`code`|[x](javascript:ran=4)"
+)
+LABELS = (
+    '=HYPERLINK("http://evil","x")',
+    "<b onclick=ran=5>|`**bold**`\u202e</td>",
+    "指示 🚀 wide wide wide wide wide wide",
+)
+"""Of conditions; the last one is wide."""
 
 
 def plays(
@@ -73,6 +84,22 @@ def of_rates(rates: Mapping[str, Sequence[float]], **fields: Any) -> Experiment:
     return experiment(**{**given, **fields})
 
 
+def hostile() -> tuple[Experiment, Play]:
+    """Return an experiment whose every text would like to be markup, and agents for it."""
+    rates = {label: [1.0, 0.5, 0.0] for label in LABELS}
+    what = of_rates(
+        rates,
+        repeats=2,
+        description=EVIL,
+        tasks=[
+            task("0", prompt="Do 0.\n# Title\n```\n<script>ran=6</script>", check=f"echo '{EVIL}'"),
+            task("<i>1</i>|x", prompt="Do 1.", tags=["<u>"]),
+            task(f"2 {EVIL}"[:80], prompt=f"Do 2. {EVIL} ````"),
+        ],
+    )
+    return what, plays(rates)
+
+
 def carried_out(
     directory: Path, what: Experiment, play: Play, *, scripted: bool = False
 ) -> ScriptedGateway:
@@ -95,9 +122,9 @@ def plan_of_journal(directory: Path) -> tuple[Plan, State]:
 
 def reported(
     directory: Path,
-    judgments: Sequence[Judgment] = (),
+    judged: Sequence[Choice] = (),
     winners: Mapping[str, int] | None = None,
 ) -> Report:
     """Return the report of what was carried out there."""
     plan, state = plan_of_journal(directory)
-    return report_of(plan, state, judgments, winners)
+    return report_of(plan, state, judged, winners)

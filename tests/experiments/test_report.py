@@ -15,10 +15,10 @@ from aideator_gateway.experiments.file import read_experiment
 from aideator_gateway.experiments.report.links import Links
 from aideator_gateway.experiments.report.making import report_of
 from aideator_gateway.experiments.report.model import Report
-from aideator_gateway.experiments.report.people import Judgment
 from aideator_gateway.experiments.report.reaching import not_reached
 from aideator_gateway.experiments.report.writing import written
 from aideator_gateway.experiments.runner import MAX_TRIES
+from aideator_gateway.experiments.statistics.choices import Choice
 from aideator_gateway.experiments.statistics.pass_rate import pass_rate
 from aideator_gateway.experiments.thresholds import ThresholdError, Thresholds
 from aideator_gateway.runs.model import NewRun
@@ -186,12 +186,7 @@ def test_winners_and_judgments_are_choices(tmp_path: Path) -> None:
         for a in plain.attempts
         if a.condition == "B" and a.run_id and a.variation_id
     }
-    judged = [
-        Judgment("0", "A", "B", "left"),
-        Judgment("1", "B", "C", "tie", "Kim"),
-        Judgment("gone", "A", "B", "left"),
-        Judgment("2", "C", "A", "left"),
-    ]
+    judged = [Choice(0, 0, 1, 1.0), Choice(1, 1, 2, 0.5), Choice(2, 2, 0, 1.0)]
     people = reported(tmp_path, judged, {**winners, "run_of_others": 1}).people
     assert people is not None
     assert (people.comparisons, people.judged, people.selected) == (11, 3, 8)

@@ -15,34 +15,12 @@ from aideator_gateway.experiments.report.document import STYLE, policy
 from aideator_gateway.experiments.report.links import Links
 from aideator_gateway.experiments.report.model import Report
 from aideator_gateway.experiments.report.writing import FORMS, written
-from tests.experiments.finished import carried_out, of_rates, plays, reported
-from tests.experiments.scripted_gateway import task
-
-EVIL = (
-    "</script><script>ran=1</script><img src=x onerror=ran=2>\"'><svg onload=ran=3> "
-    "</title></style>&lt; \u202eturned\u202c \u200b|`code`|[x](javascript:ran=4)"
-)
-LABELS = (
-    '=HYPERLINK("http://evil","x")',
-    "<b onclick=ran=5>|`**bold**`\u202e</td>",
-    "指示 🚀 wide wide wide wide wide wide",
-)
+from tests.experiments.finished import LABELS, carried_out, hostile, of_rates, plays, reported
 
 
 @pytest.fixture
-def hostile(tmp_path: Path) -> Report:
-    rates = {label: [1.0, 0.5, 0.0] for label in LABELS}
-    what = of_rates(
-        rates,
-        repeats=2,
-        description=EVIL,
-        tasks=[
-            task("0", prompt="Do 0.\n# Title\n```\n<script>ran=6</script>", check=f"echo '{EVIL}'"),
-            task("<i>1</i>|x", prompt="Do 1.", tags=["<u>"]),
-            task(f"2 {EVIL}"[:80], prompt=f"Do 2. {EVIL} ````"),
-        ],
-    )
-    carried_out(tmp_path, what, plays(rates))
+def report(tmp_path: Path) -> Report:
+    carried_out(tmp_path, *hostile())
     return reported(tmp_path)
 
 
@@ -70,8 +48,8 @@ class Seen(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_html_is_text_loads_nothing_and_runs_nothing(hostile: Report) -> None:
-    html = written(hostile, "html", Links("http://127.0.0.1:8000"))
+def test_html_is_text_loads_nothing_and_runs_nothing(report: Report) -> None:
+    html = written(report, "html", Links("http://127.0.0.1:8000"))
     seen = Seen(html)
     assert seen.open == []
     assert not seen.tags & {"script", "img", "iframe", "link", "object", "b", "i", "u", "form"}
@@ -84,8 +62,8 @@ def test_html_is_text_loads_nothing_and_runs_nothing(hostile: Report) -> None:
     assert policy() in html.replace("&#x27;", "'")
 
 
-def test_markdown_is_text(hostile: Report) -> None:
-    text = written(hostile, "markdown", Links())
+def test_markdown_is_text(report: Report) -> None:
+    text = written(report, "markdown", Links())
     outside = re.sub(r"(`{3,})toml.*?\n\1", "", text, flags=re.DOTALL)
     assert "````" in text, "a fence is longer than what is in it"
     assert not re.search(r"(?<!\\)<(?!/#/runs/run_)", outside)
@@ -94,15 +72,15 @@ def test_markdown_is_text(hostile: Report) -> None:
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in tables} == {11, 5}
 
 
-def test_csv_is_no_formula(hostile: Report) -> None:
-    rows = list(csv.DictReader(io.StringIO(written(hostile, "csv", Links()))))
+def test_csv_is_no_formula(report: Report) -> None:
+    rows = list(csv.DictReader(io.StringIO(written(report, "csv", Links()))))
     assert len(rows) == 18
     assert {row["condition"] for row in rows} == {f"'{LABELS[0]}", *LABELS[1:]}
 
 
-def test_a_table_fits_80_columns_and_commands_no_terminal(hostile: Report) -> None:
+def test_a_table_fits_80_columns_and_commands_no_terminal(report: Report) -> None:
     shown = Console(file=io.StringIO(), width=80, highlight=False, markup=False)
-    for part in report_parts(hostile):
+    for part in report_parts(report):
         shown.print(part)
     assert isinstance(shown.file, io.StringIO)
     lines = shown.file.getvalue().splitlines()

@@ -1,5 +1,7 @@
 """Every endpoint of the API, declared once: path, handler, models and codes."""
 
+from aideator_gateway.experiments.report.model import Report
+from aideator_gateway.experiments.summary import ExperimentList
 from aideator_gateway.http import cursor, handlers
 from aideator_gateway.http.bodies import (
     Cancellation,
@@ -16,6 +18,9 @@ from aideator_gateway.runs.model import BRIEF, NewRun, Readiness, Run
 _BODY = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")
 _RUN = ("run_not_found", "run_deleted")
 _VARIATION = (*_RUN, "variation_not_found")
+
+_EXPERIMENT = ("experiment_not_found", "journal_unusable")
+_REPORT = (*_EXPERIMENT, "experiments_not_installed", "report_failed")
 
 _STREAM_EXAMPLE = """id: 4
 event: message
@@ -207,6 +212,40 @@ ENDPOINTS = (
         # No generator knows a type of JSON lines, and some drop the answer.
         answers={200: Answer(description="One JSON object a line.", media_type="text/plain")},
         problems=(*_VARIATION, "downloads_busy"),
+    ),
+    Endpoint(
+        method="GET",
+        path="/experiments",
+        name="listExperiments",
+        summary="List the experiments of the data directory, the last changed first",
+        handler=handlers.list_experiments,
+        answers={200: Answer(description="All of them.", model=ExperimentList)},
+    ),
+    Endpoint(
+        method="GET",
+        path="/experiments/{name}/report",
+        name="getReport",
+        summary="Get what an experiment says so far",
+        handler=handlers.get_report,
+        answers={200: Answer(description="The report.", model=Report)},
+        problems=_REPORT,
+    ),
+    Endpoint(
+        method="GET",
+        path="/experiments/{name}/report.html",
+        name="getReportPage",
+        summary="Get the same for people, as one HTML file that loads nothing",
+        handler=handlers.get_report_page,
+        answers={200: Answer(description="The report.", media_type="text/html")},
+        problems=(*_REPORT, "invalid_request"),
+        parameters=(
+            {
+                "name": "style",
+                "in": "query",
+                "description": "False: without its style, for a page that has it.",
+                "schema": {"type": "boolean", "default": True},
+            },
+        ),
     ),
     Endpoint(
         method="GET",

@@ -9,6 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
+from aideator_gateway.experiments.report.document import STYLE_ELEMENT, policy
+from aideator_gateway.experiments.reports import Reports
+from aideator_gateway.experiments.summary import ExperimentList
 from aideator_gateway.http import cursor
 from aideator_gateway.http.bodies import (
     Cancellation,
@@ -32,6 +35,13 @@ from aideator_gateway.runs.store import Store
 
 M = TypeVar("M", bound=BaseModel)
 
+REPORT_HEADERS = {
+    "Content-Security-Policy": f"{policy()}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""Of HTML that quotes models and repositories: it runs nothing and loads nothing."""
+
 PAGE = 50
 MAX_PAGE = 200
 
@@ -45,6 +55,7 @@ class State(TypedDict):
     backend: Backend
     metrics: Metrics
     downloads: Downloads
+    reports: Reports
     large_bodies: asyncio.Semaphore
     """Requests that carry much are read and carried out few at once."""
 
@@ -192,6 +203,27 @@ async def _transcript(request: Request) -> Response:
         request.path_params["run_id"], _variation_id(request)
     )
     return StreamingResponse(transcript, media_type="text/plain")
+
+
+async def list_experiments(request: Request) -> Response:
+    """``GET /experiments``."""
+    return _json(ExperimentList(experiments=await _state(request)["reports"].all()))
+
+
+async def get_report(request: Request) -> Response:
+    """``GET /experiments/{name}/report``."""
+    made = await _state(request)["reports"].report(request.path_params["name"])
+    return Response(made.report, media_type="application/json")
+
+
+async def get_report_page(request: Request) -> Response:
+    """``GET /experiments/{name}/report.html``."""
+    given = request.query_params.get("style", "true")
+    if given not in ("true", "false"):
+        raise invalid_field("style", "Use true or false.")
+    made = await _state(request)["reports"].report(request.path_params["name"])
+    html = made.html if given == "true" else made.html.replace(STYLE_ELEMENT, "", 1)
+    return Response(html, media_type="text/html", headers=REPORT_HEADERS)
 
 
 async def healthz(request: Request) -> Response:

@@ -34,6 +34,14 @@ _PATH = {
         "schema": {"type": "integer", "minimum": 0},
         "example": 2,
     },
+    "name": {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": "Name of an experiment of the data directory.",
+        "schema": {"type": "string"},
+        "example": "agents-md",
+    },
 }
 """Parameters of paths."""
 

@@ -29,7 +29,7 @@ links_option = click.option(
 )
 
 
-def _need_extra() -> None:
+def need_extra() -> None:
     """Refuse before anything is spent where figures could not be computed in the end."""
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
@@ -56,7 +56,7 @@ def plan(file: Path, as_json: bool, **flags: Any) -> None:
 
     Nothing is started. What an attempt costs is known from past runs with the same model.
     """
-    _need_extra()
+    need_extra()
     from aideator_gateway.command.cli import experimenting  # noqa: PLC0415
 
     experimenting.plan(file, flags, as_json=as_json)
@@ -107,7 +107,7 @@ def run_experiment(
     Ctrl-C starts no more runs and waits for those at work, a second one cancels them, a third
     one leaves at once.
     """
-    _need_extra()
+    need_extra()
     from aideator_gateway.command.cli import experimenting, reporting  # noqa: PLC0415
 
     wanted = reporting.Wanted(rates, no_worse_than, reports, links)
@@ -138,7 +138,7 @@ def report(
 
     It can be asked for while the experiment goes on. Nothing is started.
     """
-    _need_extra()
+    need_extra()
     from aideator_gateway.command.cli import reporting  # noqa: PLC0415
 
     reporting.report(name, flags, form=form, output=output, links=links)

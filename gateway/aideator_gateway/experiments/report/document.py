@@ -30,6 +30,8 @@ from aideator_gateway.experiments.statistics.estimate import Estimate
 
 STYLE = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
 
+STYLE_ELEMENT = f"<style>{STYLE}</style>"
+
 
 def policy() -> str:
     """Return the Content-Security-Policy of a report: its own style, and nothing else."""
@@ -50,7 +52,7 @@ def document(report: Report, links: Links) -> str:
     )
     body = element("body", element("main", article(report, links)), class_="report-page")
     # A style's text is no HTML text: it is ours, and goes in as it is.
-    top = str(head).replace("</head>", f"<style>{STYLE}</style></head>")
+    top = f"{str(head).removesuffix('</head>')}{STYLE_ELEMENT}</head>"
     return f'<!doctype html>\n<html lang="en">{top}{body}</html>\n'
 
 

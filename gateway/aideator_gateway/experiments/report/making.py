@@ -15,10 +15,11 @@ from aideator_gateway.experiments.report.model import (
     Report,
     TaskFacts,
 )
-from aideator_gateway.experiments.report.people import Judgment, people_of
+from aideator_gateway.experiments.report.people import people_of
 from aideator_gateway.experiments.report.repeating import file_of
 from aideator_gateway.experiments.report.words import notes_of
 from aideator_gateway.experiments.state import State
+from aideator_gateway.experiments.statistics.choices import Choice
 from aideator_gateway.experiments.statistics.estimate import Estimate
 from aideator_gateway.experiments.statistics.median import median
 from aideator_gateway.experiments.statistics.pass_at_k import pass_at_k
@@ -38,7 +39,7 @@ def plan_in(state: State) -> Plan:
 def report_of(
     plan: Plan,
     state: State,
-    judgments: Sequence[Judgment] = (),
+    judged: Sequence[Choice] = (),
     winners: Mapping[str, int] | None = None,
 ) -> Report:
     """Return what an experiment says so far.
@@ -49,8 +50,9 @@ def report_of(
         What is reported on; attempts that are no part of it are left out.
     state
         What was done, with at least one beginning.
-    judgments
-        What people chose who did not know the conditions.
+    judged
+        Choices of people who did not know the conditions; tasks and conditions by their place
+        in the plan.
     winners
         Chosen variations by run id.
     """
@@ -71,7 +73,7 @@ def report_of(
         notes=[],
         conditions=[_condition(plan, one, attempts, scripted) for one in plan.conditions],
         comparisons=comparisons_of(plan, attempts),
-        people=people_of(plan, attempts, judgments, winners or {}),
+        people=people_of(plan, attempts, judged, winners or {}),
         tasks=[
             TaskFacts(
                 commit=state.commits.get((task.repository, task.ref)),

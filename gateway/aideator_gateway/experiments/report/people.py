@@ -1,8 +1,6 @@
 """What people chose, as choices between conditions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 from aideator_gateway.experiments.plan import Plan
 from aideator_gateway.experiments.report.model import AttemptFacts, People, Preference
@@ -10,47 +8,25 @@ from aideator_gateway.experiments.statistics.bradley_terry import bradley_terry
 from aideator_gateway.experiments.statistics.choices import Choice
 from aideator_gateway.experiments.statistics.win_rate import win_rate
 
-_SCORES = {"left": 1.0, "right": 0.0, "tie": 0.5}
-
-
-@dataclass(frozen=True)
-class Judgment:
-    """What somebody chose who did not know the conditions.
-
-    Attributes
-    ----------
-    task
-        Name of the task that both attempts were at.
-    left, right
-        Names of the conditions.
-    who
-        Who judged, if that was told.
-    """
-
-    task: str
-    left: str
-    right: str
-    choice: Literal["left", "right", "tie"]
-    who: str | None = None
-
 
 def people_of(
     plan: Plan,
     attempts: Sequence[AttemptFacts],
-    judgments: Sequence[Judgment],
+    judged: Sequence[Choice],
     winners: Mapping[str, int],
 ) -> People | None:
     """Return what people chose, ``None`` where nobody chose anything.
 
     Parameters
     ----------
+    judged
+        Choices of people who did not know the conditions.
     winners
         Chosen variations by run id. The winner of a run is taken as preferred to each other
         attempt of that run, for all of them lay before whoever chose.
     """
-    judged = list(_judged(plan, judgments))
     selected = list(_selected(plan, attempts, winners))
-    choices = judged + selected
+    choices = [*judged, *selected]
     if not choices:
         return None
     strengths = bradley_terry(choices, len(plan.names))
@@ -67,16 +43,6 @@ def people_of(
             for number, name in enumerate(plan.names)
         ],
     )
-
-
-def _judged(plan: Plan, judgments: Sequence[Judgment]) -> Iterator[Choice]:
-    tasks = {task.name: number for number, task in enumerate(plan.experiment.tasks)}
-    names = {name: number for number, name in enumerate(plan.names)}
-    for one in judgments:
-        # What is no part of the experiment any more is left out, as its attempts are.
-        known = one.task in tasks and one.left in names and one.right in names
-        if known and one.left != one.right:
-            yield Choice(tasks[one.task], names[one.left], names[one.right], _SCORES[one.choice])
 
 
 def _selected(

@@ -9,7 +9,7 @@ from aideator_gateway.experiments.report.words import Figure, percent
 from aideator_gateway.experiments.statistics.estimate import Estimate
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 36, 20, 54
+LEFT, RIGHT, TOP, BOTTOM = 76, 40, 20, 54
 BINS = 20
 ROW = 46
 

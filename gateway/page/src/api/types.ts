@@ -12,6 +12,7 @@ export type PatchStat = Schemas["PatchStat"];
 export type Readiness = Schemas["Readiness"];
 export type ProblemDetails = Schemas["ProblemDetails"];
 export type NewRun = Schemas["NewRun"];
+export type ExperimentSummary = Schemas["ExperimentSummary"];
 export type Message = Schemas["Message"];
 export type Completion = Schemas["Completion"];
 export type Failure = Schemas["Failure"];
