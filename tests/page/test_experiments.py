@@ -53,13 +53,15 @@ def test_an_experiment_leads_to_what_its_attempts_did(visit: Open, gateway: Gate
     expect(rows.filter(has_text="real")).to_contain_text("2 of 2 attempts")
     expect(rows.filter(has_text="real")).to_contain_text("Scripted demo, not an LLM")
     page.get_by_role("link", name="real").click()
-    report = page.locator("article.report")
+    report = page.locator("article.r-report")
     expect(report.get_by_role("heading", name="real")).to_be_visible()
     expect(report).to_contain_text("scripted demo and no LLM")
     expect(report.get_by_role("table").first).to_contain_text("careful")
-    expect(report.locator("svg.plot").first).to_be_visible()
-    # What SVG is drawn as needs its own kind of element.
-    assert report.locator("svg rect").first.evaluate("e => e instanceof SVGRectElement")
+    expect(report.locator("svg.r-plot").first).to_be_visible()
+    # No style sheet of the page has changed what is drawn.
+    drawn = "all => all.map(e => [e.getBBox().height, Number(e.getAttribute('height'))])"
+    heights = report.locator("svg rect").evaluate_all(drawn)
+    assert heights and all(shown == pytest.approx(said, abs=0.1) for shown, said in heights)
     page.get_by_role("link", name="greet, plain, repeat 1").first.click()
     expect(page.get_by_role("region", name="Patch of attempt")).to_be_visible()
     page.go_back()
@@ -82,11 +84,11 @@ def test_a_hostile_experiment_is_shown_and_inert(
     visit: Open, gateway: Gateway, tmp_path: Path
 ) -> None:
     tab = visit(gateway.url, "/#/experiments/exp")
-    report = tab.page.locator("article.report")
+    report = tab.page.locator("article.r-report")
     expect(report).to_contain_text("<b onclick=ran=5>")
     expect(report).to_contain_text("</script><script>ran=1</script>")
     report.locator("summary").first.click()
-    expect(report.locator(".prompt").first).to_contain_text("<script>ran=6</script>")
+    expect(report.locator(".r-prompt").first).to_contain_text("<script>ran=6</script>")
     assert tab.page.evaluate("typeof ran") == "undefined"
     tab.clean()
     # The file that the server sends, and one that a command wrote.
@@ -95,14 +97,14 @@ def test_a_hostile_experiment_is_shown_and_inert(
     for address in (f"{gateway.url}/experiments/exp/report.html", file.as_uri()):
         own = visit("about:", "blank")
         own.page.goto(address)
-        expect(own.page.locator("article.report")).to_contain_text("<b onclick=ran=5>")
+        expect(own.page.locator("article.r-report")).to_contain_text("<b onclick=ran=5>")
         assert own.page.evaluate("typeof ran") == "undefined"
         assert own.page.locator("script, img, [style], [onclick]").count() == 0
         assert own.page.evaluate("violations") == []
         assert own.complaints == []
         assert own.requests == [address]
         # Its style is let in by its own policy.
-        assert own.page.locator(".report").evaluate("e => getComputedStyle(e).display") == "grid"
+        assert own.page.locator(".r-report").evaluate("e => getComputedStyle(e).display") == "grid"
 
 
 @pytest.mark.parametrize("width", list(SIZES))
@@ -121,8 +123,8 @@ def test_it_can_be_read_by_everybody(
     tab = visit(gateway.url, **options)
     look = Looking(tab.page, gateway.url)
     look.show("#/experiments", ".experiment-row")
-    look.show("#/experiments/exp", "article.report")
-    look.show("#/experiments/real", "article.report")
+    look.show("#/experiments/exp", "article.r-report")
+    look.show("#/experiments/real", "article.r-report")
     tab.clean()
     found = []
     own = visit("about:", "blank", bypass_csp=True, **options)

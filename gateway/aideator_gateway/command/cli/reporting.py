@@ -81,7 +81,7 @@ def report(
         return
     text = written(found, next(one for one in FORMS if one == asked), Links(base))
     if output is None:
-        click.echo(text, nl=False)
+        say(text.removesuffix("\n"))
     else:
         _write(output, text)
 

@@ -50,7 +50,7 @@ def document(report: Report, links: Links) -> str:
         element("meta", name="referrer", content="no-referrer"),
         element("title", f"{report.name} · AIdeator"),
     )
-    body = element("body", element("main", article(report, links)), class_="report-page")
+    body = element("body", element("main", article(report, links)), class_="page")
     # A style's text is no HTML text: it is ours, and goes in as it is.
     top = f"{str(head).removesuffix('</head>')}{STYLE_ELEMENT}</head>"
     return f'<!doctype html>\n<html lang="en">{top}{body}</html>\n'

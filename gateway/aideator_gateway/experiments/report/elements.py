@@ -7,6 +7,8 @@ from typing import Union
 
 from aideator_gateway.printable import printable
 
+PREFIX = "r-"
+
 _VOID = {"meta", "br", "circle", "line", "rect", "path"}
 
 
@@ -49,8 +51,12 @@ def element(tag: str, *children: Content, **attributes: str | float | bool | Non
         Elements and texts, also in lists; ``None`` is left out.
     attributes
         A ``_`` in a name is a ``-``, one at its end is left out. ``None`` and ``False`` are
-        left out, ``True`` has no value.
+        left out, ``True`` has no value. Classes get the report's own prefix, so that no other
+        style sheet of a page that shows it means them.
     """
+    classes = attributes.get("class_")
+    if isinstance(classes, str):
+        attributes["class_"] = " ".join(PREFIX + name for name in classes.split())
     given = {
         name.rstrip("_").replace("_", "-"): _value(value)
         for name, value in attributes.items()

@@ -132,7 +132,7 @@ def _row(one: AttemptFacts, links: Links) -> Element:
     cells: tuple[Content, ...] = (
         one.task, one.condition, str(one.repeat),
         element("span", _SAID[_kind(one)], class_=_kind(one)),
-        (one.ended, element("small", one.why) if one.why else None),
+        (one.ended, element("small", one.why, class_="why") if one.why else None),
         None if one.cost_usd is None else dollars(one.cost_usd),
         None if one.tokens is None else whole(one.tokens),
         None if one.seconds is None else span(one.seconds),

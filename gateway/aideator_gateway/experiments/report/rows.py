@@ -4,6 +4,7 @@ import csv
 import io
 
 from aideator_gateway.experiments.report.model import AttemptFacts, Report
+from aideator_gateway.printable import printable
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -25,6 +26,6 @@ def comma_separated(report: Report) -> str:
 def _value(value: object) -> object:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    return f"'{printable(value)}" if value.startswith(_FORMULA) else printable(value)

@@ -180,9 +180,10 @@ def _compared(report: Report) -> str | None:
     number = len(report.comparisons)
     if number < 2:
         return None
+    those = "both" if number == 2 else f"all {number}"
     return (
-        f"Intervals are each comparison's own. What is called more or fewer holds for all "
-        f"{number} comparisons together (Holm)."
+        "Intervals are each comparison's own. What is called more or fewer holds for "
+        f"{those} comparisons together (Holm)."
     )
 
 

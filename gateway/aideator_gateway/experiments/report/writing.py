@@ -1,5 +1,6 @@
 """A report in the form that somebody asks for."""
 
+import json
 from collections.abc import Callable
 from typing import Literal, get_args
 
@@ -19,7 +20,8 @@ SUFFIXES: dict[str, Form] = {".md": "markdown", ".json": "json", ".csv": "csv", 
 
 def _json(report: Report, links: Links) -> str:
     del links
-    return report.model_dump_json(indent=2) + "\n"
+    # In ASCII, which commands no terminal.
+    return json.dumps(report.model_dump(mode="json"), indent=2) + "\n"
 
 
 def _csv(report: Report, links: Links) -> str:
