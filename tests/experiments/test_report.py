@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -274,7 +275,12 @@ def test_worse_beyond_chance_is_not_reached(tmp_path: Path) -> None:
     carried_out(tmp_path, what, plays(agents))
     plan, state = plan_of_journal(tmp_path)
     (said,) = not_reached(plan, report_of(plan, state), Thresholds.of(what, [], ["A"]))
-    assert said.startswith("Worse than A: B passes ")
+    found = re.match(
+        r"Worse than A: B passes (\d+) points fewer than A, 95 % interval (\d+) to (\d+); ", said
+    )
+    assert found, said
+    seen, low, high = map(int, found.groups())
+    assert 0 < low < seen < high
     assert not list(not_reached(plan, report_of(plan, state), Thresholds.of(what, [], ["B"])))
 
 

@@ -62,6 +62,15 @@ def test_html_is_text_loads_nothing_and_runs_nothing(report: Report) -> None:
     assert policy() in html.replace("&#x27;", "'")
 
 
+def test_the_style_has_names_of_its_own_and_all_that_are_used(report: Report) -> None:
+    styled = set(re.findall(r"\.([a-z][a-z0-9-]*)(?=[^{}]*\{)", STYLE))
+    assert {name for name in styled if not name.startswith("r-")} == set()
+    seen = Seen(written(report, "html", Links()))
+    used = {one for _, name, value in seen.attributes if name == "class" for one in value.split()}
+    assert used - styled <= {"r-failed", "r-done", "r-missing", "r-passed"}
+    assert {"r-passed", "r-failed", "r-warn", "r-good", "r-bar"} <= styled
+
+
 def test_markdown_is_text(report: Report) -> None:
     text = written(report, "markdown", Links())
     outside = re.sub(r"(`{3,})toml.*?\n\1", "", text, flags=re.DOTALL)

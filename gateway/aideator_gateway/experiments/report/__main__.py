@@ -22,7 +22,7 @@ def main() -> int:
     """Make the report that is asked for, and return the exit code."""
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     # What streams to readers goes first.
-    os.nice(10)
+    os.nice(5)
     request = Request.model_validate_json(sys.stdin.read())
     try:
         state = State.of(read_journal(request.journal))

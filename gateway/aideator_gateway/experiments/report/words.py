@@ -80,7 +80,11 @@ def comparison_sentence(one: Comparison, repeats: int, *, priced: bool) -> str:
         few = found.tasks < LEAST_TASKS
         parts[0] += ", with no interval" + (f", for fewer than {LEAST_TASKS} tasks" if few else "")
     else:
-        low, high = (f"{100 * bound:.0f}" for bound in (found.interval.low, found.interval.high))
+        # It goes the way that the words do: so many more, or so many fewer.
+        bounds = (found.interval.low, found.interval.high)
+        if found.value < 0:
+            bounds = (-bounds[1], -bounds[0])
+        low, high = (f"{100 * bound:.0f}" for bound in bounds)
         parts[0] += f", 95 % interval {_unsigned(low)} to {_unsigned(high)}"
     size = f"{counted(found.tasks, 'task')}, {counted(repeats, 'repeat')}"
     if found.attempts != 2 * found.tasks * repeats:
