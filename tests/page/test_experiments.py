@@ -69,8 +69,14 @@ def test_an_experiment_leads_to_what_its_attempts_did(visit: Open, gateway: Gate
     report.get_by_text("Each attempt, with its run").click()
     report.get_by_role("link", name="transcript of greet, careful, repeat 1").click()
     expect(page.get_by_role("log").first).to_be_visible()
+    # What somebody chooses is in the report that is looked at next.
+    run_id = page.url.rpartition("/runs/")[2].partition("/")[0]
+    choice = {"winning_variation_id": 1}
+    assert gateway.http.post(f"/runs/{run_id}/select", json=choice).status_code == 200
     page.keyboard.press("e")
     expect(rows).to_have_count(2)
+    page.get_by_role("link", name="real").click()
+    expect(report).to_contain_text("1 comparison: 0 judged blind, 1 from winners of runs.")
     with page.expect_download() as saved:
         page.goto(f"{gateway.url}/#/experiments/real")
         page.get_by_role("button", name="Download").click()
