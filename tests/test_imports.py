@@ -41,7 +41,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "experiments": ("runs",),
     "scripted_model": (),
     "demo": ("scripted_model",),
-    "http": ("runs", "settings", "waiting"),
+    "http": ("runs", "experiments", "settings", "waiting"),
     "command": (
         "runs",
         "backends",

@@ -12,9 +12,10 @@ from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.choose import choose_backend
 from aideator_gateway.backends.traces import tracing
 from aideator_gateway.backends.workdir import WorkDirectory
-from aideator_gateway.command.datadir import DATABASE, GATEWAYS, WORK
+from aideator_gateway.command.datadir import DATABASE, EXPERIMENTS, GATEWAYS, WORK
 from aideator_gateway.command.gateways import Gateways
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
+from aideator_gateway.experiments.judging import Judgings
 from aideator_gateway.http.downloads import Downloads
 from aideator_gateway.http.guard import LARGE_BODIES
 from aideator_gateway.http.handlers import State
@@ -86,6 +87,7 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
             backend=backend,
             metrics=metrics,
             downloads=Downloads(settings.max_downloads, metrics),
+            judgings=Judgings(settings.data_dir / EXPERIMENTS, runs.patch),
             large_bodies=asyncio.Semaphore(LARGE_BODIES),
         )
 

@@ -4,11 +4,13 @@ import asyncio
 from functools import partial
 from typing import Any, TypedDict, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
+from aideator_gateway.experiments.judging import Judgings, NewJudgment
+from aideator_gateway.experiments.judgments import Judge
 from aideator_gateway.http import cursor
 from aideator_gateway.http.bodies import (
     Cancellation,
@@ -35,6 +37,10 @@ M = TypeVar("M", bound=BaseModel)
 PAGE = 50
 MAX_PAGE = 200
 
+_judge: TypeAdapter[str] = TypeAdapter(Judge)
+
+_FLAGS = {"true": True, "false": False}
+
 
 class State(TypedDict):
     """What requests are answered from."""
@@ -45,6 +51,7 @@ class State(TypedDict):
     backend: Backend
     metrics: Metrics
     downloads: Downloads
+    judgings: Judgings
     large_bodies: asyncio.Semaphore
     """Requests that carry much are read and carried out few at once."""
 
@@ -192,6 +199,50 @@ async def _transcript(request: Request) -> Response:
         request.path_params["run_id"], _variation_id(request)
     )
     return StreamingResponse(transcript, media_type="text/plain")
+
+
+async def get_judging(request: Request) -> Response:
+    """``GET /experiments/{name}/judging``."""
+    found = await _state(request)["judgings"].next(
+        request.path_params["name"],
+        _judge_of(request),
+        again=_flag(request, "again"),
+        overlap=_flag(request, "overlap"),
+    )
+    return _json(found)
+
+
+async def create_judgment(request: Request) -> Response:
+    """``POST /experiments/{name}/judgments``."""
+    said = await _read(request, NewJudgment)
+    new = await _state(request)["judgings"].judge(request.path_params["name"], said)
+    return _json(Success(), 201 if new else 200)
+
+
+async def delete_judgment(request: Request) -> Response:
+    """``DELETE /experiments/{name}/judgments/{judgment_id}``."""
+    parameters = request.path_params
+    await _state(request)["judgings"].take_back(parameters["name"], parameters["judgment_id"])
+    return Response(status_code=204)
+
+
+def _judge_of(request: Request) -> str | None:
+    given = request.query_params.get("judge")
+    if given is None:
+        return None
+    try:
+        return _judge.validate_python(given)
+    except ValidationError:
+        raise invalid_field(
+            "judge", "Use 1 to 80 characters, no control characters, and no space in front."
+        ) from None
+
+
+def _flag(request: Request, name: str) -> bool:
+    given = request.query_params.get(name, "false")
+    if given not in _FLAGS:
+        raise invalid_field(name, "Use true or false.")
+    return _FLAGS[given]
 
 
 async def healthz(request: Request) -> Response:

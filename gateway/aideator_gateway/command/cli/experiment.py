@@ -17,7 +17,7 @@ FILE = click.argument(
 )
 
 
-def _need_extra() -> None:
+def need_extra() -> None:
     """Refuse before anything is spent where figures could not be computed in the end."""
     missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
     if missing:
@@ -44,7 +44,7 @@ def plan(file: Path, as_json: bool, **flags: Any) -> None:
 
     Nothing is started. What an attempt costs is known from past runs with the same model.
     """
-    _need_extra()
+    need_extra()
     from aideator_gateway.command.cli import experimenting  # noqa: PLC0415
 
     experimenting.plan(file, flags, as_json=as_json)
@@ -63,7 +63,7 @@ def run_experiment(file: Path, as_json: bool, **flags: Any) -> None:
     Ctrl-C starts no more runs and waits for those at work, a second one cancels them, a third
     one leaves at once.
     """
-    _need_extra()
+    need_extra()
     from aideator_gateway.command.cli import experimenting  # noqa: PLC0415
 
     sys.exit(experimenting.carry_out(file, flags, as_json=as_json))
