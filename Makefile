@@ -73,6 +73,7 @@ test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where no
 	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest --numprocesses=0 -m engine
 
 test-soak: $(STAMP) ## Run the tests that take minutes: long locks, a full disk, kill -9, many runs.
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync -q --frozen --no-python-downloads --inexact --extra experiments --group datasets
 	@$(RUN)/pytest --numprocesses=0 -m soak
 
 ifndef SEED

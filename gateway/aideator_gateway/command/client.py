@@ -136,6 +136,30 @@ class Client:
         """Return a variation's transcript, JSON lines."""
         return self.call("GET", f"/runs/{run_id}/variations/{variation_id}/transcript").content
 
+    def transcript_lines(self, run_id: str, variation_id: int) -> Iterator[bytes]:
+        """Give the lines of a variation's transcript as they come, not all at once.
+
+        Raises
+        ------
+        ApiError
+            If the gateway refuses, or nobody answers.
+        """
+        path = f"/runs/{run_id}/variations/{variation_id}/transcript"
+        rest = b""
+        try:
+            with self._http.stream("GET", path) as response:
+                if response.is_error:
+                    response.read()
+                    raise refused(response)
+                for piece in response.iter_bytes():
+                    # Only a newline ends a line; other marks of one may be in a text.
+                    *lines, rest = (rest + piece).split(b"\n")
+                    yield from lines
+        except httpx.TransportError as error:
+            raise unreachable(self._url, reason(error)) from None
+        if rest:
+            yield rest
+
     def select(self, run_id: str, variation_id: int | None, reason: str | None = None) -> None:
         """Record the winner; ``None`` for none of them."""
         body: dict[str, Any] = {"winning_variation_id": variation_id}

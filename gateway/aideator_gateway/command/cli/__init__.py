@@ -17,6 +17,7 @@ from aideator_gateway.command.cli.demo import demo
 from aideator_gateway.command.cli.diff import diff
 from aideator_gateway.command.cli.exits import CANCELLED, FAILED
 from aideator_gateway.command.cli.experiment import experiment
+from aideator_gateway.command.cli.export import export
 from aideator_gateway.command.cli.field_names import error_text
 from aideator_gateway.command.cli.judge import judge
 from aideator_gateway.command.cli.output import say
@@ -40,8 +41,8 @@ def cli() -> None:
 
 
 for command in (
-    run, demo, list_runs, show, diff, replay, select, apply, cancel, experiment, judge, serve,
-    prune, backup, compact, scripted_model, config, completion,
+    run, demo, list_runs, show, diff, replay, select, apply, cancel, experiment, judge, export,
+    serve, prune, backup, compact, scripted_model, config, completion,
 ):  # fmt: skip
     cli.add_command(command)
 
