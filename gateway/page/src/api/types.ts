@@ -18,5 +18,8 @@ export type Failure = Schemas["Failure"];
 export type Checked = Schemas["Checked"];
 export type CheckResult = NonNullable<Variation["check"]>;
 export type End = Schemas["End"];
+export type Judging = Schemas["Judging"];
+export type JudgingPair = Schemas["JudgingPair"];
+export type Verdict = Schemas["NewJudgment"]["verdict"];
 
 export const hasEnded = (status: Status): boolean => status !== "pending" && status !== "running";

@@ -15,6 +15,7 @@ import { theme, type Theme } from "../theme";
 import "./style.css";
 
 const NewRun = lazy(() => import("../../views/NewRun"));
+const Judge = lazy<{ name: string }>(() => import("../../views/Judge"));
 const Run = lazy<{ id: string; rest: string[] }>(() => import("../../views/Run"));
 
 export function App() {
@@ -79,6 +80,7 @@ function View() {
     if (first === undefined) document.title = "AIdeator";
   }, [first]);
   if (first === "new") return <NewRun />;
+  if (first === "experiments" && second && rest[0] === "judge") return <Judge key={second} name={second} />;
   if (first === "runs" && second) return <Run key={second} id={second} rest={rest} />;
   return <List />;
 }
