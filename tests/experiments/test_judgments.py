@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from aideator.protocol import Condition
@@ -361,15 +362,45 @@ def test_agreement_is_as_published() -> None:
     assert alpha(units, "ordinal") == pytest.approx(0.815, abs=0.0005)
 
 
+def test_the_interval_of_agreement_holds_the_truth_as_often_as_it_says() -> None:
+    """Two judges who say at random what is better in three of ten pairs: alpha is 0.52."""
+    random = np.random.default_rng(7)
+
+    def judged() -> dict[str, list[list[float]]]:
+        def said(truth: float) -> float:
+            return truth if random.random() > 0.3 else float(random.choice([0, 0.5, 1]))
+
+        found = {}
+        for task in range(8):
+            left = random.beta(5, 5)
+            chances = [0.85 * (1 - left), 0.15, 0.85 * left]
+            truths = [float(random.choice([0, 0.5, 1], p=chances)) for _ in range(5)]
+            found[str(task)] = [[said(truth), said(truth)] for truth in truths]
+        return found
+
+    held = 0
+    for _ in range(300):
+        found = agreement(judged())
+        assert found and found.interval
+        held += found.interval.low <= 0.52 <= found.interval.high
+    # 95 %, and as far from it as chance takes 300 draws.
+    assert held / 300 == pytest.approx(0.95, abs=0.035)
+
+
 def test_agreement_is_1_for_the_same_and_0_for_chance() -> None:
     same = {f"task {n}": [[1.0, 1.0], [0.0, 0.0], [0.5, 0.5]] for n in range(5)}
     found = agreement(same)
     assert found and found.value == pytest.approx(1.0)
-    assert found.interval and found.interval.low == pytest.approx(1.0)
+    # All the same tells nothing of how far it may be off.
+    assert found.interval is None
     assert (found.tasks, found.attempts) == (5, 15)
     chance = {f"task {n}": [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.0, 0.0]] for n in range(50)}
     found = agreement(chance)
     assert found and found.value == pytest.approx(0.0, abs=0.01)
+    some = {**chance, **same}
+    found = agreement(some)
+    assert found and found.interval
+    assert -1 < found.interval.low < found.value < found.interval.high < 1
     assert agreement({"task": [[1.0], [0.5]]}) is None
     assert agreement({"task": [[1.0, 1.0]]}) is None
     few = agreement({"task": [[1.0, 1.0], [0.0, 1.0]]})

@@ -132,9 +132,8 @@ class Judgings:
         await self._compare(known.candidates)
         order = Order(judgments, judge, known.experiment.seed, overlap=overlap)
         while True:
-            there = [pair for pair in known.pairs if not self._gone(pair)]
-            pairs = [pair for pair in there if not self._same(pair)]
-            pair = order.next(pairs if again else [p for p in pairs if not order.own[p.key]])
+            # Of many pairs that takes a while, in which others want answers as well.
+            there, pairs, pair = await asyncio.to_thread(self._chosen, known, order, again)
             # A run may have been deleted, which is seen when its patch is asked for.
             if pair is None or not await self._lost(pair):
                 break
@@ -143,10 +142,19 @@ class Judgings:
             pair=pair and _shown(known.experiment, pair, order),
             pairs=len(pairs),
             judged=sum(bool(order.own[one.key]) for one in pairs),
-            identical=len(there) - len(pairs),
+            identical=there - len(pairs),
             judgments=len(judgments),
             last=own[-1].id if own else None,
         )
+
+    def _chosen(
+        self, known: _Known, order: Order, again: bool
+    ) -> tuple[int, list[Pair], Pair | None]:
+        """Return how many pairs there are, those whose patches differ, and the next of these."""
+        there = [pair for pair in known.pairs if not self._gone(pair)]
+        pairs = [pair for pair in there if not self._same(pair)]
+        pair = order.next(pairs if again else [one for one in pairs if not order.own[one.key]])
+        return len(there), pairs, pair
 
     async def judge(self, name: str, said: NewJudgment) -> bool:
         """Write down what a judge said, and return whether it is new.

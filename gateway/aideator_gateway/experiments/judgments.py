@@ -21,7 +21,8 @@ JudgmentId = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-zA-Z
 """Chosen by who sends a judgment: sent again, it is the same one."""
 
 Judge = Annotated[
-    str, StringConstraints(strict=True, max_length=80, pattern=r"^[^\s\x00-\x1f\x7f].*$")
+    str,
+    StringConstraints(strict=True, max_length=80, pattern=r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"),
 ]
 
 SCORES: dict[Verdict, float] = {"left": 1.0, "right": 0.0, "tie": 0.5}

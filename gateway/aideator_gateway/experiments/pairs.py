@@ -5,6 +5,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from aideator.protocol import Status
 from aideator_gateway.experiments.judgments import AttemptRef, Judgment, Shown
@@ -45,17 +46,17 @@ class Pair:
         """The task of both."""
         return self.first.task
 
-    @property
+    @cached_property
     def key(self) -> frozenset[AttemptRef]:
         """What tells it from all others."""
         return frozenset((self.first.ref, self.second.ref))
 
-    @property
+    @cached_property
     def conditions(self) -> frozenset[str]:
         """Which conditions are compared."""
         return frozenset((self.first.condition, self.second.condition))
 
-    @property
+    @cached_property
     def words(self) -> str:
         """The pair as a text, for lots."""
         return " ".join(
