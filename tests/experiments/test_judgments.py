@@ -158,26 +158,37 @@ def judgment_in(line: bytes) -> Judgment:
 
 def test_many_processes_write_at_once_and_no_judgment_is_lost_or_doubled(tmp_path: Path) -> None:
     file = judgments_file(tmp_path / "exp.jsonl")
+    go = tmp_path / "go"
     program = (
-        "import sys\n"
+        "import sys, time\n"
         "from pathlib import Path\n"
         "from aideator_gateway.experiments.judgments import *\n"
-        "file, who = Path(sys.argv[1]), sys.argv[2]\n"
+        "file, go, who = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]\n"
         "side = Shown(run_id='r', variation_id=1, condition='c')\n"
-        "for number in range(25):\n"
+        "print('ready', flush=True)\n"
+        "while not go.exists():\n"
+        "    time.sleep(0.001)\n"
+        "for number in range(100):\n"
         "    for id in (f'{who}-{number:08}', f'shared-{number:08}'):\n"
         "        add_judgment(file, Judgment(id=id, task='t', left=side, right=side,"
         " verdict='tie', judge=who))\n"
     )
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     processes = [
-        subprocess.Popen([sys.executable, "-c", program, file, who], env=environment)
+        subprocess.Popen(
+            [sys.executable, "-c", program, file, go, who], env=environment, stdout=subprocess.PIPE
+        )
         for who in ("a", "b", "c")
     ]
+    for process in processes:
+        assert process.stdout
+        with process.stdout as said:
+            assert said.readline() == b"ready\n"
+    go.touch()
     assert [process.wait(60) for process in processes] == [0, 0, 0]
     ids = Counter(one.id for one in read_judgments(file))
-    assert len(ids) == 4 * 25 and set(ids.values()) == {1}
-    assert file.read_bytes().count(b"\n") == 4 * 25
+    assert len(ids) == 4 * 100 and set(ids.values()) == {1}
+    assert file.read_bytes().count(b"\n") == 4 * 100
 
 
 def test_pairs_come_in_a_fair_order_and_none_twice_before_the_others(tmp_path: Path) -> None:
@@ -194,11 +205,18 @@ def test_pairs_come_in_a_fair_order_and_none_twice_before_the_others(tmp_path: P
         cells = Counter(
             (one.task, frozenset(map(lab.condition, (one.left, one.right)))) for one in seen
         )
-        assert max(cells.values()) - (min(cells.values()) if len(cells) == 6 else 0) <= 1
+        for counts, kinds in (
+            (cells, 6),
+            (Counter(task for task, _ in cells.elements()), 2),
+            (Counter(conditions for _, conditions in cells.elements()), 3),
+        ):
+            assert max(counts.values()) - (min(counts.values()) if len(counts) == kinds else 0) <= 1
     assert len({key(one) for one in seen}) == 24
     for one in seen:
         assert lab.condition(one.left) != lab.condition(one.right)
-    # Neither condition has a side of its own.
+    # Neither condition has a side of its own, nor has the earlier run, nor the lower number.
+    places = [[(side.run_id, side.variation_id) for side in (one.left, one.right)] for one in seen]
+    assert {left < right for left, right in places} == {True, False}
     lefts = Counter(lab.condition(one.left) for one in seen)
     assert set(lefts) == {"plain", "careful", "quick"} and min(lefts.values()) >= 3
     assert lab.next() is None
