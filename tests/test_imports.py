@@ -209,6 +209,17 @@ def test_a_backend_is_known_where_it_is_chosen_and_nowhere_else(backend: str) ->
     assert knowing == ["backends/choose.py"]
 
 
+def test_preferences_are_exported_without_what_figures_need() -> None:
+    program = (
+        "import sys, aideator_gateway.command.cli.exporting\n"
+        "print(*(name for name in ('numpy', 'scipy', 'choix') if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
 def test_a_command_imports_neither_the_server_nor_what_experiments_need() -> None:
     program = (
         "import sys, aideator_gateway.command.cli\n"

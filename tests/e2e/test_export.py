@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,17 @@ def test_unpaired_records_say_which_attempts_passed(lab: Lab) -> None:
     ]  # fmt: skip
     assert set(records[0]) == {"prompt", "completion", "label", "tools", "metadata"}
     assert {r["metadata"]["attempt"]["check"] for r in records} == {"passed", "failed"}
+
+
+def test_runs_that_are_gone_are_left_out_and_counted(lab: Lab, tmp_path: Path) -> None:
+    shutil.copytree(lab.data, tmp_path / "data")
+    words = ("--data-dir", str(tmp_path / "data"))
+    with serving(tmp_path / "data", "--backend", "local") as gateway:
+        first = gateway.http.get("/runs").json()["runs"][0]
+        assert gateway.http.delete(f"/runs/{first['run_id']}").status_code == 204
+    done = run("export", "preferences", "known", "--unpaired", *words, cwd=tmp_path)
+    assert len(done.stdout.splitlines()) == 6
+    assert b"Left out: 2 (the run is gone)." in done.stderr
 
 
 def test_what_is_not_there_is_one_error(lab: Lab, tmp_path: Path) -> None:

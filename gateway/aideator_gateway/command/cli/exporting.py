@@ -13,7 +13,7 @@ import click
 
 from aideator_gateway.command.api_error import ApiError
 from aideator_gateway.command.cli.connect import for_reading
-from aideator_gateway.command.cli.judging import name_of
+from aideator_gateway.command.cli.experiment_name import name_of
 from aideator_gateway.command.cli.lookup import find_run
 from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.client import Client
@@ -164,9 +164,7 @@ class _Export:
         for entry in entries:
             if isinstance(entry, Ended):
                 run = self._run(entry.run.run_id)
-                if run is None:
-                    self._left_out["the run is gone"] += 1
-                else:
+                if run is not None:
                     found[run.run_id] = run
         return found
 
@@ -187,8 +185,12 @@ class _Export:
         begun = state.begun[-1]
         for planned in plan_of(begun.experiment, begun.model, begun.share_usd).attempts:
             result = state.result(planned.id)
-            if result is not None and result.run.run_id in runs:
+            if result is None:
+                continue
+            if result.run.run_id in runs:
                 found[planned.task.name].append(Attempt(result.run, result.variation))
+            else:
+                self._left_out["the run is gone"] += 1
         return found
 
 

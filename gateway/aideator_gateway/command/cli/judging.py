@@ -1,9 +1,7 @@
 """Judging at a terminal: two patches, one key."""
 
-import re
 import secrets
 import time
-import tomllib
 from collections import Counter
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aideator_gateway.command.cli.connect import for_reading
+from aideator_gateway.command.cli.experiment_name import name_of
 from aideator_gateway.command.cli.one_key import one_key
 from aideator_gateway.command.cli.output import console, is_conversation, say
 from aideator_gateway.command.datadir import EXPERIMENTS
@@ -23,7 +22,6 @@ from aideator_gateway.command.terminal.pager import page
 from aideator_gateway.command.terminal.side_by_side import WIDE, show_side_by_side
 from aideator_gateway.command.terminal.text import counted, one_line, printable
 from aideator_gateway.experiments.append_only import JournalError
-from aideator_gateway.experiments.definition import NAME
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.judging import Judging, JudgingPair, NewJudgment
 from aideator_gateway.experiments.judgments import (
@@ -91,32 +89,6 @@ def _say_summary(journal: Path) -> None:
         raise click.ClickException(str(error)) from None
     for line in summary_lines(state.begun[-1].experiment, judgments):
         say(line)
-
-
-def name_of(experiment: str) -> str:
-    """Return the name of the experiment that a word means: a name, or a file that has one.
-
-    Raises
-    ------
-    click.ClickException
-        If it is neither.
-    """
-    if re.fullmatch(NAME, experiment):
-        return experiment
-    try:
-        name = tomllib.loads(Path(experiment).read_text(encoding="utf-8")).get("name")
-    except FileNotFoundError:
-        raise click.ClickException(
-            f"There is no file {experiment}, and it is no name: experiments are called by "
-            "lower-case letters, digits and -."
-        ) from None
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{experiment} cannot be read: {error}.") from None
-    if not isinstance(name, str) or not re.fullmatch(NAME, name):
-        raise click.ClickException(
-            f"{experiment} is no experiment: it has no name that can be one."
-        )
-    return name
 
 
 class _Judging:
