@@ -33,7 +33,8 @@ setup: $(STAMP) page-or-warn ## Install everything into .venv.
 # The page needs Node to be built, not to be served. Where there is none, PyPI has it.
 PAGE := gateway/page
 BUILT := gateway/aideator_gateway/http/static/index.html
-PAGE_SOURCES := $(wildcard $(PAGE)/*.json $(PAGE)/*.ts $(PAGE)/*.html) $(shell find $(PAGE)/src $(PAGE)/public -type f -not -name schema.d.ts)
+PAGE_SOURCES := $(wildcard $(PAGE)/*.json $(PAGE)/*.ts $(PAGE)/*.html) $(shell find $(PAGE)/src $(PAGE)/public -type f -not -name schema.d.ts) \
+	gateway/aideator_gateway/experiments/report/report.css
 
 $(PAGE)/node_modules/.installed: $(PAGE)/package-lock.json | $(STAMP)
 	@$(RUN)/python scripts/npm.py ci --no-progress --loglevel=error
@@ -73,6 +74,7 @@ test-engine: $(STAMP) ## Run the tests that need a Dagger engine; fails where no
 	@AIDEATOR_REQUIRE_ENGINE=1 $(RUN)/pytest --numprocesses=0 -m engine
 
 test-soak: $(STAMP) ## Run the tests that take minutes: long locks, a full disk, kill -9, many runs.
+	@VIRTUAL_ENV= UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync -q --frozen --no-python-downloads --inexact --extra experiments --group datasets
 	@$(RUN)/pytest --numprocesses=0 -m soak
 
 ifndef SEED

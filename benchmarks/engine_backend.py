@@ -7,6 +7,8 @@
   five variations that speak at once. Each line carries the time at which it was written.
 - Events lost or out of order in five times 5,000.
 - A whole run on a commit that is new to the engine, and the next one on the same commit.
+- The end of a run after the end of its last attempt.
+- ``dagger call … summary`` of three, as a whole: there the module has a broker of its own.
 
 An engine has to be reachable by the Dagger client's own settings. Everything else stays on
 127.0.0.1. Rounds of both kinds alternate, so that a machine that is busy is so for both.
@@ -16,6 +18,7 @@ import asyncio
 import json
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,7 +36,7 @@ from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Reply, Text
 from aideator_gateway.scripted_model.server import ScriptedModel
 from benchmarks.gateway import first_tokens, percentile
-from tests.support.gateways import Gateway, serving
+from tests.support.gateways import Gateway, environment, serving
 from tests.support.repositories import make_repository
 
 ROOT = Path(__file__).parent.parent
@@ -183,16 +186,55 @@ def measure_again(gateway: Gateway, repository: Path) -> None:
     print("   rounds: " + "; ".join(f"{a:.1f} {b:.1f}" for a, b in zip(*times, strict=True)))
 
 
+def measure_end(gateway: Gateway, repository: Path) -> None:
+    """Measure from the end of a run's last attempt to its own."""
+    found = []
+    for _ in range(ROUNDS):
+        last = 0.0
+        url = repository.as_uri()
+        for event in gateway.stream(gateway.create(github_url=url, variations=VARIATIONS)):
+            if event.event == "completion":
+                last = time.monotonic()
+            elif event.event == "end":
+                found.append(time.monotonic() - last)
+    print(f"last completion to end: median {statistics.median(found) * 1000:.0f} ms")
+    print("   rounds: " + " ".join(f"{value * 1000:.0f}" for value in found))
+
+
+def measure_call(_: Gateway, repository: Path) -> None:
+    """Measure the command by which a person without a gateway compares three attempts."""
+    found: list[float] = []
+    with ScriptedModel(Speaker()) as model:
+        argv = [
+            "dagger", "call", "--progress=plain", "--api-key=env://SECRET",
+            f"--model-service={model.base_url.replace('http', 'tcp')}",
+            "run-variations", f"--source={repository}", "--prompt=Do it.",
+            f"--variations={VARIATIONS}", "summary",
+        ]  # fmt: skip
+        while len(found) <= ROUNDS:
+            started = time.monotonic()
+            done = subprocess.run(
+                argv, cwd=ROOT, env=environment(SECRET="sk-ant-of-nobody"),  # noqa: S106
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            found.append(time.monotonic() - started)
+            assert done.stdout.count("completed") == VARIATIONS, done.stdout
+    print(f"dagger call … summary: median {statistics.median(found[1:]):.1f} s")
+    print("   rounds: " + " ".join(f"{value:.1f}" for value in found[1:]))
+
+
 PARTS = {
     "start": measure_start,
     "delay": measure_delay,
     "loss": measure_loss,
     "again": measure_again,
+    "end": measure_end,
+    "call": measure_call,
 }
 
 
 def main() -> None:
-    """Measure what the arguments name (start, delay, loss, again), or everything."""
+    """Measure what the arguments name, some of the parts above, or everything."""
     with tempfile.TemporaryDirectory() as directory:
         base = Path(directory)
         repository = make_repository(base / "repository")
@@ -206,6 +248,7 @@ def main() -> None:
             while not gateway.http.get("/readyz").json()["ready"]:
                 time.sleep(0.2)
             for part in sys.argv[1:] or PARTS:
+                print(f"{part}, while {os.getloadavg()[0]:.1f} processes want to run")
                 PARTS[part](gateway, repository)
             missing = "events are missing" in gateway.log.read_text()
             print(f"transcripts had to fill gaps: {'yes' if missing else 'no'}")

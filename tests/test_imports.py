@@ -32,24 +32,28 @@ PARTS: dict[str, tuple[str, ...]] = {
 ROOMS: dict[str, tuple[str, ...]] = {
     # room of the gateway: the rooms that it may import
     "waiting": (),
+    "printable": (),
     "addresses": (),
     "hosting": (),
     "providers": (),
     "settings": ("addresses", "hosting.limits", "providers"),
     "runs": ("addresses", "settings", "waiting"),
     "backends": ("runs", "hosting", "settings", "waiting"),
-    "experiments": ("runs",),
+    "experiments": ("printable", "runs"),
+    "preferences": ("runs", "experiments"),
     "scripted_model": (),
     "demo": ("scripted_model",),
-    "http": ("runs", "settings", "waiting"),
+    "http": ("runs", "experiments", "settings", "waiting"),
     "command": (
         "runs",
         "backends",
         "experiments",
+        "preferences",
         "http",
         "scripted_model",
         "demo",
         "hosting",
+        "printable",
         "providers",
         "settings",
         "waiting",
@@ -205,6 +209,17 @@ def test_a_backend_is_known_where_it_is_chosen_and_nowhere_else(backend: str) ->
         and any(is_of(name, [package]) for name in imports_of(file, GATEWAY.parent))
     ]
     assert knowing == ["backends/choose.py"]
+
+
+def test_preferences_are_exported_without_what_figures_need() -> None:
+    program = (
+        "import sys, aideator_gateway.command.cli.exporting\n"
+        "print(*(name for name in ('numpy', 'scipy', 'choix') if name in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
 
 
 def test_a_command_imports_neither_the_server_nor_what_experiments_need() -> None:

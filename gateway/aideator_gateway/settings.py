@@ -45,6 +45,8 @@ PREFIX = "AIDEATOR_"
 CONFIG_FILE = "config.toml"
 """Name of the configuration file in the data directory."""
 
+GIB = 1024**3
+
 BackendName = Literal["auto", "dagger", "local"]
 
 
@@ -140,6 +142,17 @@ class Settings(BaseModel):
         (), "Another host that repositories may come from; may be given again."
     )
     allow_file: bool = _setting(False, "Allow file:// repositories from this machine's disk.")
+    max_repo_bytes: Annotated[int, Field(ge=1)] = _setting(
+        2 * GIB, "Bytes that the files of a commit may have, and that may be fetched for it."
+    )
+    max_repo_files: Annotated[int, Field(ge=1)] = _setting(
+        200_000, "Files and directories that a commit may have."
+    )
+    max_cache_bytes: Annotated[int, Field(ge=0)] = _setting(
+        10 * GIB,
+        "Bytes of disk for commits that are kept so that later runs need not fetch them; the "
+        "longest unused go first. What runs use now is kept in any case.",
+    )
     model: str = _setting(DEFAULT_MODEL, "Model that variations use unless their condition says.")
     base_url: Annotated[str | None, _if_set(check_server)] = _setting(
         None, "Server that speaks the Messages API; else Anthropic's.", also="ANTHROPIC_BASE_URL"
@@ -179,6 +192,9 @@ class Settings(BaseModel):
         False,
         "Where bubblewrap does not work, run checks of the local backend as plain processes: they "
         "can do what this user can do. No request can ask for it.",
+    )
+    max_concurrent_requests: Annotated[int | None, Field(ge=1)] = _setting(
+        None, "Requests to the model's server at once, of all runs; else as many as come."
     )
     max_concurrent_runs: Annotated[int, Field(ge=1, le=64)] = _setting(
         4, "Runs that work at once; more wait as pending."

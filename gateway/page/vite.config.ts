@@ -13,5 +13,5 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
-  server: { proxy: { "/runs": "http://127.0.0.1:8000", "/openapi.json": "http://127.0.0.1:8000" } },
+  server: { proxy: { "/runs": "http://127.0.0.1:8000", "/experiments": "http://127.0.0.1:8000", "/openapi.json": "http://127.0.0.1:8000" } },
 });

@@ -28,6 +28,9 @@ ApiKey = Annotated[Secret | None, Doc("API key, such as env://ANTHROPIC_API_KEY.
 AuthToken = Annotated[
     Secret | None, Doc("Bearer token, for servers that take one in place of a key.")
 ]
+MaxConcurrent = Annotated[
+    int | None, Doc("Requests that the model server is sent at once; else any number.")
+]
 OwnTurns = Annotated[int | None, Doc("Requests that may be answered, in place of the run's.")]
 OwnTokens = Annotated[int | None, Doc("Tokens of all turns together, in place of the run's.")]
 OwnSeconds = Annotated[float | None, Doc("Wall time, in place of the run's.")]

@@ -36,6 +36,7 @@ from aideator.protocol import (
     provider_problem,
     tasks_of,
 )
+from aideator.protocol.broker import ModelServer as Settings
 from aideator.protocol.commands import CHECK_SECONDS
 from aideator.repository import files, resolve
 from aideator.run import Run, run_of
@@ -68,6 +69,7 @@ class Aideator:
     editor_tool: Annotated[
         str, Doc("native is Anthropic's text editor tool; plain suits other servers.")
     ] = "native"
+    max_concurrent: arg.MaxConcurrent = None
 
     conditions: list[str] = dataclasses.field(default_factory=list, init=False)
     limits: str = dataclasses.field(default="{}", init=False)
@@ -111,7 +113,7 @@ class Aideator:
                 '{"my-model": {"input": 1, "output": 2, "cache_write": 0, "cache_read": 0}}.'
             ),
         ] = None,
-        max_concurrent: Annotated[int | None, Doc("Requests at once; else any number.")] = None,
+        max_concurrent: arg.MaxConcurrent = None,
     ) -> Self:
         """Add a model server that conditions can name, beside the default one."""
         server = ModelServer(base_url, service, api_key, auth_token, credentials, editor_tool)
@@ -369,6 +371,7 @@ class Aideator:
         default = ModelServer(
             self.base_url, self.model_service, self.api_key, self.auth_token,
             editor_tool=self.editor_tool,
+            settings=validated(Settings, max_concurrent=self.max_concurrent).model_dump_json(),
         )  # fmt: skip
         if run_key is not None and self.providers:
             problem = "the broker that it opens has servers of its own; leave out with-provider."

@@ -151,7 +151,11 @@ class Sandbox:
     ) -> "subprocess.Popen[bytes]":
         """Start the program itself."""
         arguments = self._arguments(base_url, events, task)
-        words = [f"--{name.replace('_', '-')}={value}" for name, value in vars(arguments).items()]
+        words = [
+            f"--{name.replace('_', '-')}={value}"
+            for name, value in vars(arguments).items()
+            if value is not None
+        ]
         return subprocess.Popen(
             [sys.executable, "-m", "aideator.agent", *words, *options],
             env={**_ENVIRONMENT, **(environment or {})},
@@ -183,6 +187,7 @@ class Sandbox:
             task=path,
             workspace=self.workspace,
             git_dir=self.git_dir,
+            index=None,
             output=self.output,
             events=events,
         )

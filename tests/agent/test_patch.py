@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
@@ -334,3 +335,89 @@ def test_a_repository_of_sha256_works(tmp_path: Path) -> None:
     fresh = sandbox.fresh()
     git(fresh, "apply", "--whitespace=nowarn", "-", stdin=patch.diff)
     assert contents(fresh) == contents(sandbox.workspace)
+
+
+def checked_out(sandbox: Sandbox) -> tuple[Path, Path]:
+    """Return a new checkout, and the index that knows its files."""
+    tree, index = sandbox.directory / "tree", sandbox.directory / "index"
+    tree.mkdir()
+    environment = {**os.environ, "GIT_INDEX_FILE": str(index)}
+    words = ["--git-dir", str(sandbox.git_dir), "--work-tree", str(tree)]
+    subprocess.run(
+        ["git", *words, "read-tree", "-m", "-u", "HEAD"], env=environment, check=True, timeout=60
+    )
+    return tree, index
+
+
+def patch_by_index(sandbox: Sandbox, tree: Path, index: Path, change: Change) -> Patch:
+    scratch = sandbox.directory / "scratch"
+    scratch.mkdir()
+
+    async def take() -> Patch:
+        patcher = Patcher(Git(sandbox.git_dir, tree, scratch, index), MAX_PATCH_BYTES)
+        await patcher.start()
+        change(tree)
+        return await patcher.finish(())
+
+    return asyncio.run(take())
+
+
+def test_with_an_index_of_the_workspace_the_patch_is_the_same(sandbox: Sandbox) -> None:
+    tree, index = checked_out(sandbox)
+    known = patch_by_index(sandbox, tree, index, edit)
+    shutil.rmtree(sandbox.directory / "scratch")
+    assert known.diff == patch_of(sandbox, edit).diff
+    assert known.files == 4
+
+
+def set_times(sandbox: Sandbox, tree: Path, index: Path, seconds: int) -> None:
+    """Have all files changed last at one time, and the index know it."""
+    for file in tree.rglob("*"):
+        os.utime(file, (seconds, seconds))
+    environment = {**os.environ, "GIT_INDEX_FILE": str(index)}
+    words = ["--git-dir", str(sandbox.git_dir), "--work-tree", str(tree)]
+    subprocess.run(
+        ["git", *words, "update-index", "--refresh"], env=environment, check=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_change_of_the_same_second_and_length_is_seen(sandbox: Sandbox, copied: bool) -> None:
+    tree, index = checked_out(sandbox)
+    # As if all that follows were done within one second, which is still to come.
+    seconds = int(time.time()) + 100
+    set_times(sandbox, tree, index, seconds)
+    if copied:
+        shutil.copytree(tree, tree.with_name("copy"), symlinks=True)
+        tree = tree.with_name("copy")
+
+    def other_word(tree: Path) -> None:
+        (tree / "README.md").write_text("# Tea\n\nRed.\n")
+        os.utime(tree / "README.md", (seconds, seconds))
+
+    patch = patch_by_index(sandbox, tree, index, other_word)
+    assert b"-Hot.\n+Red." in patch.diff
+    assert patch.files == 1
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_files_that_an_index_knows_are_not_read(sandbox: Sandbox, known: bool) -> None:
+    """Else each attempt would read the whole repository, which takes longer than all before it."""
+    tree, index = checked_out(sandbox)
+    set_times(sandbox, tree, index, 1000)
+    # Something that no editor does tells whether a file was read.
+    (tree / "README.md").write_text("# Tea\n\nRed.\n")
+    os.utime(tree / "README.md", (1000, 1000))
+    scratch = sandbox.directory / "scratch"
+    scratch.mkdir()
+    patcher = Patcher(
+        Git(sandbox.git_dir, tree, scratch, index if known else None), MAX_PATCH_BYTES
+    )
+    asyncio.run(patcher.start())
+    found = {}
+    for file in (index, scratch / "workspace.index"):
+        environment = {**os.environ, "GIT_INDEX_FILE": str(file)}
+        words = ["git", "--git-dir", str(sandbox.git_dir), "ls-files", "--stage", "README.md"]
+        done = subprocess.run(words, env=environment, check=True, timeout=60, capture_output=True)
+        found[file] = done.stdout
+    assert (len(set(found.values())) == 1) == known

@@ -68,6 +68,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], str, str]] = {
     "no scheme": ({"base_url": "host:80"}, "base_url", "http://HOST"),
     "credentials": ({"base_url": "https://a:b@host"}, "base_url", "would show the password"),
     "editor tool": ({"editor_tool": "vi"}, "editor_tool", "native"),
+    "no requests": ({"max_concurrent": 0}, "max_concurrent", "greater than or equal to 1"),
 }
 
 

@@ -231,7 +231,8 @@ def test_an_attempt_that_is_revoked_breaks_off(
     broker: RunningBroker, raw: RawServer, run: str
 ) -> None:
     raw.left.clear()
-    raw.pieces = [HEAD, chunk(b"data: first\n\n"), 30.0]
+    # It goes on before its silence would break it off.
+    raw.pieces = [HEAD, chunk(b"data: first\n\n"), 3.0, chunk(b"data: second\n\n"), 30.0]
     got, broke_off = read(
         broker,
         token(run, provider="raw"),

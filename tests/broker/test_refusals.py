@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +17,16 @@ from aideator.protocol.tokens import MAX_TOKEN_SECONDS, run_secret
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.broker.conftest import RepliesByRun
-from tests.support.brokers import KEY, MODEL, SIGNING_SECRET, RunningBroker, request, token
+from tests.support.brokers import (
+    KEY,
+    MODEL,
+    SIGNING_SECRET,
+    RunningBroker,
+    broker_for,
+    configuration,
+    request,
+    token,
+)
 from tests.support.talking import wait
 
 CLAIMS = {"variation": 1, "attempt": 1, "models": [MODEL]}
@@ -60,6 +70,8 @@ OTHER = "another-secret-that-nobody-knows-0123456789"
         (lambda _: "a.b.c", "token_invalid"),
         (lambda _: "\xff" * 9, "token_invalid"),
         (lambda run: "x" * 9000 + token(run), "token_invalid"),
+        # Whole and signed, and longer than any that is made.
+        (lambda run: forged(own(run), run=run, models=["m" * 7000]), "token_invalid"),
         (lambda run: token(run, secret=OTHER), "token_invalid"),
         (lambda run: token(run)[:-2], "token_invalid"),
         (tampered, "token_invalid"),
@@ -75,6 +87,8 @@ OTHER = "another-secret-that-nobody-knows-0123456789"
         (lambda run: forged(own(run), run=run, exp="soon"), "token_invalid"),
         (lambda run: forged(own(run), run=run, models=[]), "token_invalid"),
         (lambda run: forged(own(run), run=run, models=None), "token_invalid"),
+        (lambda run: forged(own(run), run=run, variation=None), "token_invalid"),
+        (lambda run: forged(own(run), run=run, attempt=None), "token_invalid"),
         (lambda run: forged(own(run), run=run, variation="1"), "token_invalid"),
         (lambda run: forged(own(run), run=run, share_usd=-1), "token_invalid"),
         (lambda run: forged(own(run), run=run, more=1), "token_invalid"),
@@ -253,6 +267,25 @@ def test_a_body_that_does_not_come_is_waited_for_so_long(broker: RunningBroker, 
     assert time.monotonic() - began < 10
 
 
+def test_a_body_that_comes_drop_by_drop_is_not_waited_for_any_longer(
+    broker: RunningBroker, run: str
+) -> None:
+    head = f"POST /v1/messages HTTP/1.1\r\nhost: b\r\nx-api-key: {token(run)}\r\n".encode()
+    with socket.create_connection(("127.0.0.1", broker.ready["port"])) as connection:
+        connection.sendall(head + b"content-length: 5000\r\n\r\n{")
+        connection.settimeout(0.2)
+        got, drops = b"", 0
+        while not got and drops < 100:
+            try:
+                got = connection.recv(65536)
+            except TimeoutError:
+                connection.sendall(b" ")
+                drops += 1
+    assert got.startswith(b"HTTP/1.1 408")
+    # Each drop came well within the time that the whole has.
+    assert 1 < drops < 100
+
+
 @pytest.mark.parametrize("data", [b"", b"POST /v1/mess", b"GET / HTTP/1.1\r\nhost: b\r\nx: "])
 def test_a_connection_without_a_request_is_closed(broker: RunningBroker, data: bytes) -> None:
     began = time.monotonic()
@@ -282,6 +315,23 @@ def test_a_crowd_of_idle_connections_keeps_nobody_out(
     finally:
         for connection in crowd:
             connection.close()
+
+
+def test_connections_without_a_request_are_so_many_and_the_oldest_go(tmp_path: Path) -> None:
+    bounds = {"waiting_connections": 8, "idle_seconds": 300}
+    with broker_for(tmp_path, configuration("http://127.0.0.1:1", bounds=bounds)) as broker:
+        crowd = [socket.create_connection(("127.0.0.1", broker.ready["port"])) for _ in range(20)]
+        try:
+            for connection in crowd[:12]:
+                connection.settimeout(30)
+                assert connection.recv(1) == b""
+            for connection in crowd[12:]:
+                connection.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    connection.recv(1)
+        finally:
+            for connection in crowd:
+                connection.close()
 
 
 def test_one_attempt_cannot_have_many_requests_under_way(broker: RunningBroker, run: str) -> None:

@@ -19,7 +19,7 @@ from tests.support.processes import wait_until_gone, wait_until_removed
 from tests.support.programs import path_without
 
 SECONDS = 60.0
-WAITING = "echo begun; while [ ! -e go ]; do sleep 0.1; done; echo went on"
+WAITING = "echo begun; while [ ! -e ../home/go ]; do sleep 0.1; done; echo went on"
 
 
 @pytest.fixture
@@ -38,19 +38,19 @@ def wait_for(path: Path) -> Path:
 
 
 def start_waiting(gateway: Gateway, repository: Path) -> tuple[str, Path]:
-    """Start a run whose check waits, and return the tree that it waits in once it does."""
+    """Start a run whose check waits, and return its home once it does: there it waits for go."""
     run_id = gateway.create(
         github_url=repository.as_uri(), variations=1, check=f"touch ../home/at-work; {WAITING}"
     )
-    place = gateway.data_dir / "work" / run_id / "check1"
-    wait_for(place / "home" / "at-work")
-    return run_id, place / "repo"
+    home = gateway.data_dir / "work" / run_id / "check1" / "home"
+    wait_for(home / "at-work")
+    return run_id, home
 
 
 def test_a_result_can_be_picked_before_its_check_is_through_and_the_run_ends_after_it(
     gateway: Gateway, shared_repository: Path
 ) -> None:
-    run_id, tree = start_waiting(gateway, shared_repository)
+    run_id, home = start_waiting(gateway, shared_repository)
     run = gateway.run(run_id)
     variation = run["variations"][0]
     assert (run["status"], variation["status"], variation["check"]) == (
@@ -59,7 +59,7 @@ def test_a_result_can_be_picked_before_its_check_is_through_and_the_run_ends_aft
     chosen = gateway.http.post(f"/runs/{run_id}/select", json={"winning_variation_id": 1})
     assert chosen.status_code == 200
     before = gateway.http.get(f"/runs/{run_id}/variations/1/patch").content
-    (tree / "go").touch()
+    (home / "go").touch()
     run = gateway.finish(run_id)
     check = check_of(run)
     assert (check["exit_code"], check["passed"], check["output"]) == (0, True, "begun\nwent on\n")
@@ -72,12 +72,12 @@ def test_a_result_can_be_picked_before_its_check_is_through_and_the_run_ends_aft
 def test_readers_of_the_stream_get_each_check_behind_its_variation(
     gateway: Gateway, shared_repository: Path
 ) -> None:
-    run_id, tree = start_waiting(gateway, shared_repository)
+    run_id, home = start_waiting(gateway, shared_repository)
     seen: list[str] = []
     for event in gateway.stream(run_id):
         seen.append(event.event)
         if event.event == "completion":
-            (tree / "go").touch()
+            (home / "go").touch()
         if event.event == "check":
             data = json.loads(event.data)
             # Known at once, and not only when the run has ended.

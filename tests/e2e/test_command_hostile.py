@@ -12,7 +12,7 @@ import pytest
 
 from aideator_gateway.command import cli
 from aideator_gateway.command.cli.output import Notes
-from aideator_gateway.command.terminal.text import printable
+from aideator_gateway.printable import printable
 from aideator_gateway.scripted_model.script import HttpError, Reply, Text, Thinking, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import run, terminal

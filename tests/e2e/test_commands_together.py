@@ -96,8 +96,11 @@ def test_a_command_goes_on_when_another_one_ends(
     assert found["the first"]["status"] == status
     assert found["the second"]["status"] == "completed"
     assert found["the second"]["winning_variation_id"] == 1
-    assert sorted(entry.name for entry in data.iterdir()) == ["aideator.db", "gateways"]
+    assert sorted(entry.name for entry in data.iterdir()) == ["aideator.db", "commits", "gateways"]
     assert [entry.name for entry in (data / "gateways").iterdir()] == ["recovery.lock"]
+    # Both worked on one commit, and nothing that was being made of it is left.
+    assert len(list(data.glob("commits/*/*/repo"))) == 1
+    assert list(data.glob("commits/.making")) == []
 
 
 def test_each_command_talks_to_the_model_that_it_was_told(repository: Path, tmp_path: Path) -> None:

@@ -8,104 +8,19 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from aideator_gateway.command.terminal.experiments import dollars
 from aideator_gateway.experiments.entries import Begun, Planned
-from aideator_gateway.experiments.journal import read_journal
-from aideator_gateway.experiments.plan import plan_of
 from aideator_gateway.experiments.state import State
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.support.command import error_of, run, terminal
-from tests.support.gateways import COMMAND, environment, serving
-from tests.support.known_quality import CHECK, KnownQuality, quality
+from tests.support.gateways import serving
+from tests.support.known_quality import KnownQuality
+from tests.support.labs import COST, FLAGS, Lab
 from tests.support.talking import wait
-
-FLAGS = ("--backend", "local", "--check-unsandboxed")
-COST = 2 * (5_000 * 2 + 100 * 10) / 1e6
-"""US dollars of one attempt: two turns at the default model's price."""
-
-
-class Lab:
-    """A directory with an experiment, and a model that it asks."""
-
-    def __init__(self, directory: Path, repository: Path, model: ScriptedModel) -> None:
-        self.directory = directory
-        self.repository = repository
-        self.data = directory / "data"
-        self.settings: dict[str, Any] = {
-            "AIDEATOR_BASE_URL": model.base_url,
-            "AIDEATOR_API_KEY": "key",
-            "AIDEATOR_DATA_DIR": str(self.data),
-        }
-
-    def write(
-        self, tasks: int = 2, repeats: int = 2, budget: float = 10.0, at_once: int = 2,
-        qualities: tuple[int, ...] = (100, 50), more: str = "",
-    ) -> Path:  # fmt: skip
-        """Write the experiment's file."""
-        text = (
-            f'name = "known"\nrepeats = {repeats}\nbudget_usd = {budget}\nat_once = {at_once}\n'
-            f'{more}\n[defaults]\nrepository = "{self.repository}"\ncheck = "{CHECK}"\n\n'
-        )
-        for number in range(tasks):
-            text += f'[[tasks]]\nname = "task {number}"\nprompt = "Answer {number}."\n\n'
-        for percent in qualities:
-            text += (
-                f'[[conditions]]\nlabel = "{percent} %"\ninstructions = "{quality(percent)}"\n\n'
-            )
-        file = self.directory / "experiment.toml"
-        file.write_text(text)
-        return file
-
-    def run(self, *flags: str, expect: int = 0) -> "subprocess.CompletedProcess[bytes]":
-        """Carry the experiment out."""
-        words = ("experiment", "run", "experiment.toml", *FLAGS, *flags)
-        return run(*words, cwd=self.directory, expect=expect, **self.settings)
-
-    @contextmanager
-    def started(self) -> Iterator["subprocess.Popen[bytes]"]:
-        """Start to carry it out."""
-        with (self.directory / "said").open("ab") as said:
-            process = subprocess.Popen(
-                [COMMAND, "experiment", "run", "experiment.toml", *FLAGS],
-                cwd=self.directory, env=environment(**self.settings),
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-            )  # fmt: skip
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-
-    @property
-    def entries(self) -> list[Any]:
-        """What the journal has."""
-        return read_journal(self.data / "experiments/known.jsonl")
-
-    def results(self) -> dict[str, list[list[float]]]:
-        """Return what passed, by condition and task; each attempt has one result."""
-        begun = [entry for entry in self.entries if isinstance(entry, Begun)][-1]
-        plan = plan_of(begun.experiment, begun.model, begun.share_usd)
-        state = State.of(self.entries)
-        for attempt in plan.attempts:
-            counted = [one for one in state.tries.get(attempt.id, []) if state.counts(one)]
-            assert len(counted) == 1, attempt
-        assert not state.open
-        return {name: state.passed(plan, name) for name in plan.names}
-
-    def runs(self) -> list[dict[str, Any]]:
-        """Return all runs that the gateway knows."""
-        words = ("list", "--json", "-n", "1000")
-        found: list[dict[str, Any]] = json.loads(
-            run(*words, cwd=self.directory, **self.settings).stdout
-        )
-        return found
 
 
 @pytest.fixture

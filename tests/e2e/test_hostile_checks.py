@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from aideator_gateway.backends.local.checks import Checks
+from aideator_gateway.backends.local.tree import Tree
 from aideator_gateway.runs.model import CheckResult
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
@@ -247,8 +248,8 @@ def test_without_its_sandbox_it_is_not_started(
         checks = Checks(Settings(data_dir=tmp_path / "data"))
         await checks.start("it is not installed")
         assert checks.problem is not None
-        tree, place = tmp_path / "tree", tmp_path / "check"
-        tree.mkdir()
+        tree, place = Tree(tmp_path / "tree"), tmp_path / "check"
+        tree.path.mkdir()
         return await checks.check(f"touch {made}", tree, place, asyncio.Event(), seconds=10)
 
     result = asyncio.run(scene())

@@ -88,7 +88,7 @@ SHELL = ("bash", "-mc", '"$@"; echo "left $?"; stty -a; fg 2>/dev/null; echo ove
 def modes_said(shown: Terminal) -> set[str]:
     shown.read_until("-cmspar")
     shown.read_until("extproc")
-    said = shown.output.decode().rpartition("left ")[2]
+    said = shown.output.decode(errors="replace").rpartition("left ")[2]
     return set(re.findall(r"-?\b(?:icanon|echo)\b", said))
 
 

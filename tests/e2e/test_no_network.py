@@ -86,6 +86,32 @@ def ask(given=token, path="/v1/messages", method="POST", **headers):
     return work
 
 
+def opened(start=b""):
+    connection = Connection("broker")
+    connection.connect()
+    connection.sock.sendall(start)
+    return connection
+
+
+def many_at_once():
+    head = f"POST /v1/messages HTTP/1.1\r\nhost: b\r\nauthorization: Bearer {token}\r\n"
+    slow = [opened(f"{head}content-length: 50\r\n\r\n{{".encode()) for _ in range(4)]
+    deadline = time.monotonic() + 10
+    while (answer := ask()())[0] == 200 and time.monotonic() < deadline:
+        found["before"] = found.get("before", 0) + 1
+    for connection in slow:
+        connection.close()
+    return answer
+
+
+def in_a_crowd():
+    crowd = [opened() for _ in range(400)]
+    answer = ask()()
+    for connection in crowd:
+        connection.close()
+    return answer
+
+
 def changed(**claims):
     head, body, sign = token.split(".")
     given = json.loads(base64.urlsafe_b64decode(body + "=="))
@@ -130,6 +156,9 @@ attempt("sibling's token", ask(given=changed(variation=2)))
 attempt("other run's token", ask(given=changed(run="run_other")))
 attempt("longer token", ask(given=changed(exp=time.time() + 86_400)))
 attempt("no signature", ask(given=token.rpartition(".")[0] + "."))
+attempt("long body", ask(content_length=str(1 << 40)))
+attempt("in a crowd", in_a_crowd)
+attempt("many at once", many_at_once)
 
 everything = b""
 for process in filter(str.isdigit, os.listdir("/proc")):
@@ -304,12 +333,14 @@ def test_nothing_but_the_model_can_be_reached_and_only_as_oneself(
     # And all that chooses a server and a key is the broker's.
     through = [found["as a sibling"], found["other host"], found["other server"]]
     assert through == [[200, None]] * 3
+    # Nor does it help to leave hundreds of connections open.
+    assert found["in a crowd"] == [200, None]
     assert {(request.run, request.variation) for request in model.requests} == {(run_id, 1)}
     assert {r.headers["authorization"] for r in model.requests} == {f"Bearer {KEY}"}
     assert not [r for r in model.requests if {"x-api-key", "anthropic-base-url"} & {*r.headers}]
     assert found["processes"] <= 3
     assert {name: found[name] for name in REFUSED} == REFUSED
-    assert len(model.requests) == 4
+    assert len(model.requests) == 5 + found.get("before", 0)
     assert "refused, token_invalid: no valid token" in log
     assert "ey" + "J" not in log
 
@@ -328,4 +359,6 @@ REFUSED = {
     "other run's token": [401, "token_invalid"],
     "longer token": [401, "token_invalid"],
     "no signature": [401, "token_invalid"],
+    "long body": [413, "body_too_long"],
+    "many at once": [429, "too_many_requests"],
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from aideator_gateway.scripted_model.limited import LimitedPlayer
-from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
+from aideator_gateway.scripted_model.script import Reply, Text, ToolUse, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.gateways import Gateway, serving
 from tests.support.talking import wait
@@ -33,6 +33,28 @@ def waits_answered(gateway: Gateway) -> Counter[str]:
     return Counter(
         {c.removeprefix("wait_"): n for c, n in refused().items() if c.startswith("wait_")}
     )
+
+
+def test_requests_at_once_are_as_many_as_was_said(shared_repository: Path, tmp_path: Path) -> None:
+    talk: Reply = [Text("Done. "), Wait(1.5)]
+    with (
+        ScriptedModel(Script(default=[talk] * 2)) as server,
+        serving(
+            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", server.base_url,
+            "--max-concurrent-requests", "1",
+        ) as gateway,
+    ):  # fmt: skip
+        # Those of two runs wait for one another.
+        runs = [gateway.create(github_url=shared_repository.as_uri(), variations=n) for n in (2, 1)]
+        said = [json.loads(event.data) for run in runs for event in gateway.stream(run)]
+        for run in runs:
+            ended = [variation["status"] for variation in gateway.run(run)["variations"]]
+            assert set(ended) == {"completed"}
+    times = sorted(request.time for request in server.requests)
+    assert len(times) == 3
+    assert all(later - earlier >= 1.5 for earlier, later in pairwise(times))
+    waits = [event for event in said if event.get("type") == "wait"]
+    assert "busy" in {one["cause"] for one in waits}
 
 
 def test_five_attempts_on_two_requests_a_second_all_complete(

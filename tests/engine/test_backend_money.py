@@ -24,6 +24,7 @@ class Spenders:
 
     def __init__(self) -> None:
         self.asked = 0
+        self._begun: set[int | None] = set()
 
     def reply(self, request: Request) -> Reply:
         """Return the next answer of a conversation."""
@@ -33,6 +34,10 @@ class Spenders:
                 return [Text("Done."), ONE]
             costly: list[Reply] = [[LOOK, Wait(10), TWO], [LOOK, ONE_AND_A_HALF], [Text("Done.")]]
             return costly[turn]
+        self._begun.add(request.variation)
+        if turn and len(self._begun) == 1:
+            # An engine may start one long after the other, which is not to find all spent.
+            return [LOOK, Wait(2)]
         self.asked += 1
         made: Reply = creates("new.txt")[0]
         return [*made, ONE] if turn == 0 else [LOOK, ONE]

@@ -102,19 +102,20 @@ def wait(done: Callable[[], bool]) -> None:
 
 
 def talk() -> Script:
-    return Script(default=[[Text("word " * 20, pace=0.05), Hang()]])
+    return Script(default=[[Text("word " * 2000, pace=0.05), Hang()]])
 
 
-def holders(processes: list[int], marks: list[bytes]) -> list[int]:
-    """Return the processes in which one of the texts is."""
-    found = []
+def holders(processes: list[int], *looks: list[bytes]) -> list[list[int]]:
+    """Return, for each of the lists of texts, the processes in which one of them is."""
+    found: list[list[int]] = [[] for _ in looks]
     for process in processes:
         try:
             content = everything_of(process)
         except (FileNotFoundError, ProcessLookupError):
             continue  # It has ended since.
-        if any(mark in content for mark in marks):
-            found.append(process)
+        for marks, holding in zip(looks, found, strict=True):
+            if any(mark in content for mark in marks):
+                holding.append(process)
     return found
 
 
@@ -202,13 +203,13 @@ def test_with_the_gateway_nothing_of_the_engine_s_has_the_key(
         agents = agents_of(run)
         assert set(agents) <= set(processes)
         with stopped(agents):
-            assert holders(processes, marks) == []
-            # Of the run they know: the engine itself, and the agents.
-            knowing = holders(processes, [run.encode()])
+            having, knowing = holders(processes, marks, [run.encode()])
+        assert having == []
+        # Of the run they know, to the same look: the engine itself, and the agents.
         assert processes[0] in knowing
         assert len(set(agents) & set(knowing)) >= 2
         client = [n for n, argv in argument_lists().items() if b"dagger\0session" in argv]
-        assert holders(client, marks) == []
+        assert holders(client, marks) == [[]]
         keys: set[Any] = {r.headers["authorization"] for r in model.requests}
         assert keys == {f"Bearer {key}"}
         assert gateway.http.post(f"/runs/{run}/cancel", json={}).status_code == 200

@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 import uuid
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,18 @@ def test_the_broker_runs_in_the_base_image_that_the_caller_names(module: Module)
         settings = {"baseImage": "python:3.11-slim"}
         found = module.run("variations{status}", model.base_url, variations=1, settings=settings)
     assert found["variations"] == [{"status": "completed"}]
+
+
+def test_requests_at_once_are_as_many_as_was_said(module: Module) -> None:
+    talk: Reply = [Text("Done. "), Wait(1.5)]
+    with ScriptedModel(Script(default=[talk])) as model:
+        found = module.run(
+            "variations{status}", model.base_url, variations=3, settings={"maxConcurrent": 1}
+        )
+        times = sorted(request.time for request in model.requests)
+    assert found["variations"] == [{"status": "completed"}] * 3
+    assert len(times) == 3
+    assert all(later - earlier >= 1.5 for earlier, later in pairwise(times))
 
 
 def test_tokens_are_made_from_the_runs_key_and_last_as_long_as_an_attempt(module: Module) -> None:

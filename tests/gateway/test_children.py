@@ -95,6 +95,54 @@ def test_one_that_nobody_waits_for_goes_with_what_it_started_and_its_pipes() -> 
     gc.collect()  # A pipe left open warns here, and warnings are errors.
 
 
+def test_one_that_is_cancelled_while_it_starts_comes_back_and_is_gone() -> None:
+    async def scene() -> None:
+        for steps in range(20):
+            words = ("sh", "-c", FAMILY.format(mark="987.004"))
+            work = asyncio.create_task(
+                run(*words, environment=plain_environment(), seconds=SECONDS)
+            )
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            work.cancel()
+            done, _ = await asyncio.wait([work], timeout=SECONDS)
+            assert done, steps
+
+    asyncio.run(scene())
+    wait_gone("987.004")
+    gc.collect()
+
+
+def test_what_reads_its_output_can_end_it() -> None:
+    async def three_bytes(stream: asyncio.StreamReader | None) -> bytes:
+        assert stream is not None
+        raise ValueError(await stream.readexactly(3))
+
+    words = ("sh", "-c", f"printf abc; {FAMILY.format(mark='987.005')}")
+    with pytest.raises(ValueError, match="abc"):
+        asyncio.run(run(*words, environment=plain_environment(), seconds=SECONDS, read=three_bytes))
+    wait_gone("987.005")
+
+
+def test_what_reads_its_output_can_end_it_while_much_is_left_to_read() -> None:
+    """asyncio then reads no further by itself, and waits for the end of the pipe."""
+
+    async def no_more(stream: asyncio.StreamReader | None) -> bytes:
+        assert stream is not None
+        # Nothing more is taken from the pipe once this much has not been asked for.
+        while len(stream._buffer) <= 2 * stream._limit:  # type: ignore[attr-defined]  # noqa: ASYNC110 - asyncio tells nobody
+            await asyncio.sleep(0)
+        raise ValueError("enough")
+
+    async def scene() -> None:
+        work = run("yes", environment=plain_environment(), seconds=SECONDS, read=no_more)
+        with pytest.raises(ValueError, match="enough"):
+            await asyncio.wait_for(work, SECONDS)
+
+    asyncio.run(scene())
+    gc.collect()
+
+
 def test_it_goes_when_the_one_who_started_it_is_killed() -> None:
     program = (
         "import asyncio\n"

@@ -19,17 +19,20 @@ import pytest
 from aideator.protocol import AnyEvent, EndEvent, KnownProviders, Limits, Task
 from aideator.protocol.tokens import Grant, token_for
 from aideator_gateway.backends.broker.host import BrokerHost
+from aideator_gateway.backends.commits.commits import Commits
 from aideator_gateway.backends.dagger.backend import DaggerBackend
 from aideator_gateway.backends.dagger.query import explain
 from aideator_gateway.backends.dagger.session import QueryError
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec
+from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.model import CheckResult
 from aideator_gateway.settings import Settings
 from tests.support.gateways import Gateway, serving
 from tests.support.https_git import Certificate, GitServer
 from tests.support.logs import end_line, event_line
 from tests.support.processes import environment_of
+from tests.support.repositories import git
 from tests.support.scripted_dagger import install
 
 SECONDS = 30.0
@@ -411,14 +414,35 @@ def test_a_repository_that_moved_to_another_host_does_not_reach_the_engine(
     assert not [query for query in later if "runVariations" in query["query"]]
 
 
+def test_a_commit_of_this_machine_goes_to_the_engine_once_a_session(
+    own_engine: Engine, tmp_path: Path, repository: Path
+) -> None:
+    own_engine.play(lines={"1": [line.decode() for line in talk(1, 3)]})
+    with gateway_on(own_engine, tmp_path) as gateway:
+        first = [gateway.create(github_url=repository.as_uri(), variations=1) for _ in range(3)]
+        ended = [gateway.finish(run_id) for run_id in first]
+        assert {(run["status"], run["copies"]) for run in ended} == {("completed", None)}
+        git(repository, "commit", "--quiet", "--allow-empty", "--message=Second")
+        run = gateway.finish(gateway.create(github_url=repository.as_uri(), variations=1))
+        assert run["status"] == "completed"
+    sent = [q["variables"]["path"] for q in own_engine.queries if "directory(path" in q["query"]]
+    assert len(sent) == 2
+    # All of them, and the runs' answers, name the commit that the gateway keeps.
+    kept = {str(path) for path in (tmp_path / "data").glob("commits/*/*/repo")}
+    assert set(sent) == kept
+    told = [q["variables"] for q in own_engine.queries if "runVariations" in q["query"]]
+    assert len(told) == 4
+    assert all("an-id" in variables.values() for variables in told)
+
+
 class Told:
     """A sink that keeps how each variation ended."""
 
     def __init__(self) -> None:
         self.ends: list[str] = []
 
-    async def prepared(self, *, commit: str, isolation: str) -> None:
-        del commit, isolation
+    async def prepared(self, *, commit: str, isolation: str, copies: str | None) -> None:
+        del commit, isolation, copies
 
     async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
         del line
@@ -442,13 +466,14 @@ def test_a_session_is_replaced_when_idle_after_enough_runs(
     environ.pop("_EXPERIMENTAL_DAGGER_RUNNER_HOST", None)
     settings = Settings(data_dir=tmp_path, base_url="http://127.0.0.1:9")
     work = WorkDirectory(tmp_path / "work", "gw_1")
+    commits = Commits(tmp_path / "commits", settings, work, Metrics())
 
     def sessions() -> int:
         return sum("moduleSource" in query["query"] for query in engine.queries)
 
     async def scene() -> list[str]:
         broker = BrokerHost(settings, tmp_path, "gw_1")
-        backend = DaggerBackend(settings, work, broker, environ, session_runs=2)
+        backend = DaggerBackend(settings, work, broker, commits, environ, session_runs=2)
         told = Told()
         await backend.start()
         try:

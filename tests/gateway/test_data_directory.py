@@ -5,6 +5,8 @@ import contextlib
 import fcntl
 import os
 import sqlite3
+import subprocess
+import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -74,15 +76,19 @@ def test_an_empty_directory_and_one_with_styles_are_used_as_they_are(
     after = tree(data)
     assert before.items() <= after.items()
     made = {name: mode & 0o077 for name, (mode, _) in after.items() if name not in before}
-    assert str(data / "aideator.db") in made
-    assert set(made.values()) == {0}
+    assert {str(data / "aideator.db"), str(data / "commits")} <= made.keys()
+    # A commit's files keep the modes that Git gives them; nobody else gets to them.
+    inside = f"{data / 'commits'}/"
+    assert {mode for name, mode in made.items() if not name.startswith(inside)} == {0}
 
 
 def test_what_a_gateway_makes_in_a_directory_others_can_read_is_private(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir(mode=0o755)
     with serving(data, *DEMO):
-        made = {entry.name: entry.stat().st_mode & 0o077 for entry in data.rglob("*")}
+        # What lies in the sandboxes comes and goes; nobody else gets in there.
+        found = [entry for entry in data.rglob("*") if data / "work" not in entry.parents]
+        made = {entry.name: entry.stat().st_mode & 0o077 for entry in found}
     assert {"aideator.db", "aideator.db-wal", "aideator.lock", "server.json"} <= made.keys()
     assert [name for name in made if name.endswith(".json")] != ["server.json"]
     assert set(made.values()) == {0}
@@ -123,6 +129,27 @@ def test_a_sandbox_is_removed_by_its_own_gateway_or_after_its_death(tmp_path: Pa
     assert list(work.iterdir()) == [made["b"]]
     asyncio.run(theirs.aclose())
     assert not work.exists()
+
+
+def test_a_sandbox_that_could_not_be_marked_is_removed_all_the_same(tmp_path: Path) -> None:
+    """As when its gateway was killed before it could open the mark."""
+    program = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from aideator_gateway.backends.workdir import WorkDirectory\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))\n"
+        "try:\n"
+        "    WorkDirectory(Path(sys.argv[1]), 'gw_mine').make('run_1')\n"
+        "except OSError:\n"
+        "    print('not marked')\n"
+    )
+    work = tmp_path / "work"
+    words = [sys.executable, "-B", "-c", program, str(work)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "not marked\n"
+    assert len(list(work.iterdir())) == 1
+    asyncio.run(WorkDirectory(work, "gw_theirs").clear(lambda _: False))
+    assert list(work.iterdir()) == []
 
 
 def test_a_sandbox_that_cannot_be_removed_stays_marked(tmp_path: Path) -> None:

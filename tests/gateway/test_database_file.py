@@ -110,6 +110,11 @@ INSERT INTO transcript VALUES ('run_0000000000000001', 1, 1, NULL, CAST('{"seq":
 PRAGMA user_version = 5;
 """
 
+TO_FORMAT_6 = """
+ALTER TABLE deleted_run ADD COLUMN pruned BOOLEAN DEFAULT 0 NOT NULL;
+PRAGMA user_version = 6;
+"""
+
 
 def write(path: Path, script: str, *, wal: bool = False) -> None:
     with closing(sqlite3.connect(path)) as database:
@@ -267,13 +272,19 @@ def test_a_database_of_the_format_before_keeps_what_is_in_it(tmp_path: Path, wal
 
 @pytest.mark.parametrize(
     ("version", "deleted", "spent"),
-    [(2, False, None), (3, True, None), (4, True, Spending(1.25, 2)), (5, True, Spending(1.25, 2))],
+    [
+        (2, False, None),
+        (3, True, None),
+        *((version, True, Spending(1.25, 2)) for version in (4, 5, 6)),
+    ],
 )
 def test_each_format_keeps_what_is_in_it(
     tmp_path: Path, version: int, deleted: bool, spent: Spending | None
 ) -> None:
     path = tmp_path / "aideator.db"
-    write(path, "".join((FORMAT_2, TO_FORMAT_3, TO_FORMAT_4, TO_FORMAT_5)[: version - 1]))
+    write(
+        path, "".join((FORMAT_2, TO_FORMAT_3, TO_FORMAT_4, TO_FORMAT_5, TO_FORMAT_6)[: version - 1])
+    )
 
     async def scenario() -> None:
         store = Store(path)

@@ -54,6 +54,7 @@ def test_a_request_asks_only_for_what_must_be_given() -> None:
     }
     required = {name: schema["required"] for name, schema in sent.items() if "required" in schema}
     assert required == {
+        "NewJudgment": ["id", "left", "right", "verdict"],
         "NewRun": ["github_url", "prompt"],
         "NewSelection": ["winning_variation_id"],
     }

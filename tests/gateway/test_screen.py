@@ -42,8 +42,8 @@ class Received:
         self.checks: list[CheckResult] = []
         self.errors: list[BackendError] = []
 
-    async def prepared(self, *, commit: str, isolation: str) -> None:
-        raise AssertionError((commit, isolation))
+    async def prepared(self, *, commit: str, isolation: str, copies: str | None) -> None:
+        raise AssertionError((commit, isolation, copies))
 
     async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
         self.events.append(event)

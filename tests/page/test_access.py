@@ -1,32 +1,23 @@
 """No serious finding of axe in any view, in both themes, and nothing wider than its window."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 
 from aideator_gateway.scripted_model.script import Drop, Hang, Reply, Text, Thinking, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
+from tests.page.looking import Act, Looking
 from tests.page.tasks import MARKDOWN
 from tests.support.gateways import Gateway, serving
 
 # Two dozen views a test, and axe takes its time with each.
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-AXE = Path(__file__).parents[2] / "gateway/page/node_modules/axe-core/axe.min.js"
-
-RULES = """axe.run(document, {resultTypes: ["violations"]}).then((result) =>
-  result.violations
-    .filter((found) => ["serious", "critical"].includes(found.impact))
-    .map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ")}`))
-"""
-
 SIZES = {360: 740, 1280: 800, 3840: 2160}
 LONG = "a-name-that-is-longer-than-any-column-is-wide-and-has-no-space-in-it-to-break-at"
-
-Act = Callable[[Page], object]
 
 
 @pytest.fixture(scope="module")
@@ -69,34 +60,6 @@ def live(
             gateway,
             gateway.create(github_url=shared_repository.as_uri(), conditions=conditions),
         )
-
-
-class Looking:
-    """Shows one view after the other, and keeps what axe finds in them."""
-
-    def __init__(self, page: Page, url: str) -> None:
-        self.findings: list[str] = []
-        self._page = page
-        self._url = url
-
-    def show(self, path: str, selector: str, act: Act | None = None, then: str = "") -> None:
-        page = self._page
-        page.goto(f"{self._url}/{path}")
-        expect(page.locator(selector).first).to_be_visible()
-        if act:
-            act(page)
-        if then:
-            expect(page.locator(then).first).to_be_visible()
-        page.evaluate(AXE.read_text())
-        name = f"{path} {then}"
-        self.findings.extend(f"{name}: {found}" for found in page.evaluate(RULES))
-        # A dialog has a scroll bar of its own.
-        boxes = "[document.documentElement, ...document.querySelectorAll('dialog')]"
-        width = page.evaluate(f"Math.max(...{boxes}.map(e => e.scrollWidth - e.clientWidth))")
-        if width > 0:
-            self.findings.append(f"{name} is {width} px too wide")
-        if act:
-            page.keyboard.press("Escape")
 
 
 def press(key: str) -> Act:

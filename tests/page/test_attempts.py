@@ -147,7 +147,7 @@ def test_a_check_is_shown_as_soon_as_it_is_through_or_never_will_be(
         run_id = gateway.create(
             github_url=shared_repository.as_uri(),
             variations=2,
-            check="while [ ! -e go ]; do sleep 0.1; done; echo all is well",
+            check="while [ ! -e ../home/go ]; do sleep 0.1; done; echo all is well",
         )
         tab = visit(gateway.url, f"/#/runs/{run_id}/live")
         page = tab.page
@@ -157,7 +157,7 @@ def test_a_check_is_shown_as_soon_as_it_is_through_or_never_will_be(
         cards = page.get_by_role("list", name="Attempts").get_by_role("listitem")
         expect(cards.nth(0)).to_contain_text("Check is running")
         expect(cards.nth(1)).to_contain_text("Check follows")
-        (gateway.data_dir / "work" / run_id / "check1" / "repo" / "go").touch()
+        (gateway.data_dir / "work" / run_id / "check1" / "home" / "go").touch()
         # The other attempt is still at work, so it is not the run's end that tells.
         expect(cards.nth(0)).to_contain_text("Check passed in")
         expect(cards.nth(1)).to_contain_text("running")

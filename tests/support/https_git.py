@@ -21,6 +21,8 @@ class GitServer:
         self.host = f"127.0.0.1:{port}"
         self.asked: list[str] = []
         """Method and path of each request."""
+        self.sent = 0
+        """Bytes of all answers."""
         self.moved: dict[str, str] = {}
         """How a request starts (method, path), and what stands in its path's place instead."""
 
@@ -87,6 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**fields, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
         self.end_headers()
+        self.git.sent += len(content)
         self.wfile.write(content)
 
     do_GET = do_POST = _answer  # noqa: N815  # The base class calls them so.

@@ -94,9 +94,10 @@ def open_files(process: int) -> bytes:
     """Return the names of a process's open files, and what is in those that are files."""
     found = b""
     for entry in Path(f"/proc/{process}/fd").iterdir():
-        found += os.fsencode(entry.readlink()) + b"\0"
-        # What has no place for reads to begin at, such as a queue of events, holds no text.
+        # What has no place for reads to begin at, such as a queue of events, holds no text; and
+        # who is at work closes files meanwhile.
         with suppress(OSError):
+            found += os.fsencode(entry.readlink()) + b"\0"
             if entry.is_file():
                 found += entry.read_bytes()
     return found

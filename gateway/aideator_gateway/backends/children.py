@@ -6,8 +6,9 @@ import errno
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 KEPT_BYTES = 64 * 1024
 """How much of each stream is kept: its end, which says what went wrong."""
@@ -50,8 +51,33 @@ def plain_environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 
 
+async def start(*argv: str, **options: Any) -> asyncio.subprocess.Process:
+    """Start a program as ``asyncio.create_subprocess_exec`` does, in a session of its own.
+
+    Else Ctrl-C at a terminal would reach it, and look like a failure.
+
+    A call that is cancelled leaves no program. Without this it may never come back: asyncio then
+    waits for the end of pipes that it has not begun to read.
+    """
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(*argv, start_new_session=True, **options)
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            process = await starting
+            kill_group(process)
+            await process.communicate()
+        raise
+
+
 async def run(
-    *argv: str, environment: Mapping[str, str], seconds: float, stdout: int | None = None
+    *argv: str,
+    environment: Mapping[str, str],
+    seconds: float,
+    stdout: int | None = None,
+    read: Callable[[asyncio.StreamReader | None], Awaitable[bytes]] | None = None,
 ) -> Ended:
     """Run a program to its end, in a session of its own and without input.
 
@@ -68,6 +94,9 @@ async def run(
     stdout
         Descriptor of a file that takes what it writes to standard output; nothing of that is
         kept then.
+    read
+        Reads standard output to its end and returns what is kept of it. What it raises ends
+        the program.
 
     Raises
     ------
@@ -79,30 +108,39 @@ async def run(
     program = shutil.which(argv[0], path=environment.get("PATH"))
     if program is None:
         raise FileNotFoundError(errno.ENOENT, "not on PATH", argv[0])
-    process = await asyncio.create_subprocess_exec(
+    process = await start(
         "/bin/sh", "-c", _UNTIL_STDIN_ENDS, "sh", program, *argv[1:],
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE if stdout is None else stdout,
         stderr=asyncio.subprocess.PIPE,
         env=environment,
-        # Else Ctrl-C at a terminal would reach it, and look like a failure.
-        start_new_session=True,
     )  # fmt: skip
     assert process.stderr  # noqa: S101 - it is a pipe
-    out = asyncio.create_task(tail(process.stdout))
+    out = asyncio.ensure_future((read or tail)(process.stdout))
     err = asyncio.create_task(tail(process.stderr))
     try:
         async with asyncio.timeout(seconds):
-            await asyncio.wait((out, err))
+            await asyncio.wait((out, err), return_when=asyncio.FIRST_EXCEPTION)
+            if out.done():
+                out.result()
             code = await process.wait()
     finally:
         kill_group(process)
-        await process.wait()
-        # A pipe is closed once it has been read to its end.
-        _, unread = await asyncio.wait((out, err), timeout=_DRAIN_SECONDS)
-        for reading in unread:
+        # A pipe is closed once it has been read to its end, and asyncio waits for that. What
+        # reads may have given up in the middle.
+        rest = asyncio.create_task(_rest(out, process.stdout))
+        _, unread = await asyncio.wait((rest, err), timeout=_DRAIN_SECONDS)
+        for reading in (rest, out, err):
             reading.cancel()
+        if not unread:
+            await process.wait()
     return Ended(code, out.result(), err.result())
+
+
+async def _rest(reading: "asyncio.Future[bytes]", stream: asyncio.StreamReader | None) -> None:
+    """Read what is left of a stream once another has stopped reading it."""
+    await asyncio.wait((reading,))
+    await tail(stream)
 
 
 async def tail(stream: asyncio.StreamReader | None, keep: int = KEPT_BYTES) -> bytes:

@@ -1,8 +1,9 @@
 """One commit of a repository, fetched with git and nothing of the user's own settings."""
 
+import asyncio
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
 from aideator.protocol import ErrorCode
@@ -35,6 +36,9 @@ _CAUSES = (
 )
 
 
+_BLOCK = 512
+"""What a plain ``sh`` counts the size of files in."""
+
 _REDIRECTED = re.compile(r"returned error: 30[1-8]")
 
 
@@ -48,6 +52,35 @@ async def fetch_commit(
 ) -> str:
     """Fetch one commit into ``git_dir`` and check it out, without ``.git``, into ``tree``.
 
+    Parameters and errors as for ``fetch``; both directories are made.
+
+    Returns
+    -------
+    The id of the commit, in 40 hexadecimal digits.
+    """
+    await make_git_dir(git_dir)
+    commit = await fetch(git_dir, url, ref, hosts=hosts)
+    await check_out(git_dir, tree)
+    return commit
+
+
+async def make_git_dir(git_dir: Path) -> None:
+    """Make an empty git directory without a work tree."""
+    await _git("init", "--quiet", "--bare", "--template=", str(git_dir))
+
+
+async def fetch(
+    git_dir: Path,
+    url: str,
+    ref: str | None,
+    *,
+    hosts: Collection[str],
+    max_bytes: int | None = None,
+) -> str:
+    """Fetch one commit without its history, and make it the ``HEAD`` of ``git_dir``.
+
+    What commits that ``git_dir`` has refs of share with it is not sent again.
+
     Parameters
     ----------
     url
@@ -56,6 +89,8 @@ async def fetch_commit(
         Branch, tag or full commit id; the default branch if ``None``.
     hosts
         Hosts that the repository's own one may redirect to.
+    max_bytes
+        Most that may be sent.
 
     Returns
     -------
@@ -64,28 +99,36 @@ async def fetch_commit(
     Raises
     ------
     BackendError
-        If there is no such repository or commit, or it could not be reached.
+        If there is no such repository or commit, it could not be reached, or is too large.
     """
-    tree.mkdir(parents=True)
-    await _git("init", "--quiet", "--bare", "--template=", str(git_dir))
-    git = ("--git-dir", str(git_dir))
     try:
-        await _fetch(*git, url=url, ref=ref, hosts=hosts)
+        await _fetch(git_dir, url, ref, hosts, max_bytes)
     except _GitError as error:
+        if max_bytes is not None and _was_cut_off(git_dir, max_bytes):
+            raise too_large(f"More than {max_bytes} bytes would have to be fetched") from None
         raise _explain(error.stderr, url, ref) from None
-    commit = (await _git(*git, "rev-parse", "--verify", "FETCH_HEAD^{commit}")).strip()
-    await _git(*git, "update-ref", "--no-deref", "HEAD", commit)
-    await _git(*git, "--work-tree", str(tree), "checkout", "--quiet", "--force", "HEAD", "--", ".")
+    try:
+        commit = (await _git("rev-parse", "--verify", "FETCH_HEAD^{commit}", of=git_dir)).strip()
+    except _GitError:
+        raise BackendError(
+            ErrorCode.REF_NOT_FOUND, f"{ref!r} of {url} does not lead to a commit."
+        ) from None
+    await _git("update-ref", "--no-deref", "HEAD", commit, of=git_dir)
     return commit
 
 
-async def _fetch(*git: str, url: str, ref: str | None, hosts: Collection[str]) -> None:
-    fetch = (
-        *git, "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
-        "--end-of-options",
-    )  # fmt: skip
+async def _fetch(
+    git_dir: Path, url: str, ref: str | None, hosts: Collection[str], max_bytes: int | None
+) -> None:
+    async def fetch_from(address: str) -> None:
+        await _git(
+            "fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules",
+            "--end-of-options", address, ref or "HEAD",
+            of=git_dir, max_file_bytes=max_bytes,
+        )  # fmt: skip
+
     try:
-        await _git(*fetch, url, ref or "HEAD")
+        await fetch_from(url)
     except _GitError as error:
         if not _REDIRECTED.search(error.stderr):
             raise
@@ -96,7 +139,62 @@ async def _fetch(*git: str, url: str, ref: str | None, hosts: Collection[str]) -
                 ErrorCode.REPOSITORY_UNREACHABLE,
                 f"{url} redirects in the middle of a fetch, which is not followed.",
             ) from None
-        await _git(*fetch, target, ref or "HEAD")
+        await fetch_from(target)
+
+
+def _was_cut_off(git_dir: Path, max_bytes: int) -> bool:
+    """Whether git was killed because a file came to the limit, of which it says nothing."""
+    unfinished = (git_dir / "objects/pack").glob("tmp_*")
+    return any(file.stat().st_size >= max_bytes // _BLOCK * _BLOCK for file in unfinished)
+
+
+async def check_out(git_dir: Path, tree: Path) -> None:
+    """Write the files of ``HEAD`` into a new directory; the index tells how they are there.
+
+    Raises
+    ------
+    BackendError
+        If they cannot be written.
+    """
+    tree.mkdir(parents=True)
+    try:
+        await _git("--work-tree", str(tree), "read-tree", "-m", "-u", "HEAD", of=git_dir)
+    except _GitError as error:
+        raise not_checked_out(error.stderr) from None
+
+
+async def tree_entries(git_dir: Path, read: Callable[[bytes], None]) -> None:
+    """Hand the entries of ``HEAD``'s tree to ``read``, a chunk of lines at a time.
+
+    A line has mode, type, id and size, which is ``-`` for what is no file, then a tab and the
+    path. What ``read`` raises ends it: a small repository can have a tree without end.
+    """
+
+    async def hand_on(stream: asyncio.StreamReader | None) -> bytes:
+        rest = b""
+        while stream is not None and (chunk := await stream.read(65536)):
+            whole, end, rest = (rest + chunk).rpartition(b"\0")
+            read(whole + end)
+        return b""
+
+    try:
+        await _git("ls-tree", "-r", "-t", "-z", "--long", "HEAD", of=git_dir, read=hand_on)
+    except _GitError as error:
+        raise not_checked_out(error.stderr) from None
+
+
+async def join_packs(git_dir: Path) -> None:
+    """Put all that is reachable into one pack, and leave out the rest.
+
+    Raises
+    ------
+    BackendError
+        If that does not work; the repository can be used as before.
+    """
+    try:
+        await _git("repack", "-a", "-d", "-q", of=git_dir)
+    except _GitError as error:
+        raise not_checked_out(error.stderr) from None
 
 
 class _GitError(Exception):
@@ -105,7 +203,12 @@ class _GitError(Exception):
         self.stderr = stderr
 
 
-async def _git(*arguments: str) -> str:
+async def _git(
+    *arguments: str,
+    of: Path | None = None,
+    max_file_bytes: int | None = None,
+    read: Callable[[asyncio.StreamReader | None], Awaitable[bytes]] | None = None,
+) -> str:
     environment = {
         **network_environment(os.environ),
         "LC_ALL": "C",
@@ -120,12 +223,25 @@ async def _git(*arguments: str) -> str:
     }
     settings = (
         "-c", "core.hooksPath=/dev/null", "-c", "safe.directory=*", "-c", "gc.auto=0",
-        "-c", "http.followRedirects=false",
+        "-c", "maintenance.auto=false", "-c", "http.followRedirects=false",
+        # Packs can be shared by linking them, and are as long as what was sent.
+        "-c", "fetch.unpackLimit=1",
+        *(("--git-dir", str(of)) if of else ()),
     )  # fmt: skip
+    limit: tuple[str, ...] = ()
+    if max_file_bytes is not None:
+        limit = (
+            "sh",
+            "-c",
+            'ulimit -f "$1"; shift; exec "$@"',
+            "sh",
+            str(max_file_bytes // _BLOCK),
+        )
     try:
         ended = await run(
-            "git", *settings, *arguments, environment=environment, seconds=CLONE_SECONDS
-        )
+            *limit, "git", *settings, *arguments,
+            environment=environment, seconds=CLONE_SECONDS, read=read,
+        )  # fmt: skip
     except FileNotFoundError:
         raise BackendError(ErrorCode.GIT_MISSING, "git is not installed, or not on PATH.") from None
     except TimeoutError:
@@ -150,3 +266,16 @@ def _explain(stderr: str, url: str, ref: str | None) -> BackendError:
         ErrorCode.DISK_FULL: "No space is left on the gateway's disk.",
     }.get(code, f"{url} could not be fetched: {last}")
     return BackendError(code, said)
+
+
+def not_checked_out(said: str) -> BackendError:
+    """Return what an error of git's means that has to do with this machine, not with a server."""
+    if "No space left" in said:
+        return BackendError(ErrorCode.DISK_FULL, "No space is left on the gateway's disk.")
+    last = said.splitlines()[-1] if said else "git gave no reason"
+    return BackendError(ErrorCode.SANDBOX_FAILED, f"The commit could not be checked out: {last}")
+
+
+def too_large(what: str) -> BackendError:
+    """Return the error of a repository that is over one of the limits."""
+    return BackendError(ErrorCode.REPOSITORY_TOO_LARGE, f"{what}, more than is allowed here.")

@@ -6,6 +6,7 @@ what is marked is ever removed, and only by its own gateway or once that one has
 
 import contextlib
 import re
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,33 +45,50 @@ class WorkDirectory:
             If it cannot be made.
         """
         directory = self._path / run_id
+        # Whoever is killed before the mark is in it leaves a name that says as much.
+        unmarked = self._leaving(run_id)
         for left in reversed(range(_TRIES)):
             self._path.mkdir(mode=0o700, exist_ok=True)
             try:
-                directory.mkdir(mode=0o700)
+                unmarked.mkdir(mode=0o700)
             except FileNotFoundError:
                 # Another gateway has just removed the parent, which was empty.
                 if not left:
                     raise
             else:
                 break
-        (directory / MARKER).write_text(self._owner)
-        return directory
+        (unmarked / MARKER).write_text(self._owner)
+        return unmarked.rename(directory)
+
+    def _leaving(self, name: str) -> Path:
+        """Return a path for what is to be removed by this gateway, or once it has died."""
+        # Another of its name may be on its way out.
+        return self._path / f".discarded.{self._owner}.{name}.{secrets.token_hex(4)}"
 
     def _discarded(self, directory: Path) -> Path:
         """Give a run's directory a name that marks it, and return that: it is to be removed.
 
         The file in it that marks it may be the first to go; the name stays to the end.
         """
-        discarded = self._path / f".discarded.{self._owner}.{directory.name}"
         try:
-            return directory.rename(discarded)
+            return directory.rename(self._leaving(directory.name))
         except OSError:
             return directory
 
     def remove(self, directory: Path) -> None:
         """Begin to remove a run's directory; what cannot be removed now stays marked."""
         self._removals.begin(self._discarded(directory))
+
+    def take_away(self, directory: Path) -> None:
+        """Begin to remove a directory of elsewhere on this file system; its place is free at once.
+
+        Raises
+        ------
+        OSError
+            If it cannot be moved; it is as it was.
+        """
+        self._path.mkdir(mode=0o700, exist_ok=True)
+        self._removals.begin(directory.rename(self._leaving(directory.name)))
 
     def remove_part(self, directory: Path) -> None:
         """Begin to remove a directory within a run's."""

@@ -4,17 +4,27 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from aideator_gateway.backends.broker.host import BrokerHost
 from aideator_gateway.backends.choose import choose_backend
+from aideator_gateway.backends.commits.commits import Commits
 from aideator_gateway.backends.traces import tracing
 from aideator_gateway.backends.workdir import WorkDirectory
-from aideator_gateway.command.datadir import DATABASE, GATEWAYS, WORK
+from aideator_gateway.command.datadir import (
+    COMMITS,
+    DATABASE,
+    EXPERIMENTS,
+    GATEWAYS,
+    MAKING,
+    WORK,
+)
 from aideator_gateway.command.gateways import Gateways
 from aideator_gateway.demo.standin import MODEL, DemoPlayer
+from aideator_gateway.experiments.judging import Judgings
+from aideator_gateway.experiments.reports import Reports
 from aideator_gateway.http.downloads import Downloads
 from aideator_gateway.http.guard import LARGE_BODIES
 from aideator_gateway.http.handlers import State
@@ -59,17 +69,21 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         stack.push_async_callback(log.aclose)
         work = WorkDirectory(settings.data_dir / WORK, gateways.me)
         stack.push_async_callback(work.aclose)
+        making = WorkDirectory(settings.data_dir / COMMITS / MAKING, gateways.me)
+        stack.push_async_callback(making.aclose)
+        commits = Commits(settings.data_dir / COMMITS, chosen, making, metrics)
+        commits.start()
         broker = BrokerHost(chosen, settings.data_dir / GATEWAYS, gateways.me)
         broker.refused = lambda cause, count: metrics.requests_refused.labels(cause).inc(count)
         spending = await _day_spending(chosen, store, broker, stack)
-        backend = await choose_backend(chosen, work, broker)
+        backend = await choose_backend(chosen, work, broker, commits)
         stack.push_async_callback(backend.aclose)
         await backend.start()
         tracer = stack.enter_context(tracing(os.environ))
         runs = Runs(Dependencies(chosen, store, log, backend, metrics, spending, tracer), gateways)
         await _recover(runs)
         stack.push_async_callback(runs.aclose)
-        await stack.enter_async_context(_recovering(runs, work, gateways))
+        await stack.enter_async_context(_recovering(runs, (work, making), commits, gateways))
         if gateways.serves:
             keep = Keep(settings.keep_days, settings.keep_bytes)
 
@@ -86,6 +100,8 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
             backend=backend,
             metrics=metrics,
             downloads=Downloads(settings.max_downloads, metrics),
+            reports=Reports(settings.data_dir / EXPERIMENTS, store.winners),
+            judgings=Judgings(settings.data_dir / EXPERIMENTS, runs.patch),
             large_bodies=asyncio.Semaphore(LARGE_BODIES),
         )
 
@@ -125,13 +141,17 @@ async def _recover(runs: Runs) -> None:
 
 
 @asynccontextmanager
-async def _recovering(runs: Runs, work: WorkDirectory, gateways: Gateways) -> AsyncIterator[None]:
+async def _recovering(
+    runs: Runs, directories: Iterable[WorkDirectory], commits: Commits, gateways: Gateways
+) -> AsyncIterator[None]:
     """Go on with it while the block runs: a gateway may die beside a long-lived one."""
 
     async def go_on() -> None:
         while True:
             try:
-                await work.clear(gateways.alive)
+                for directory in directories:
+                    await directory.clear(gateways.alive)
+                commits.trim_again()
                 await asyncio.sleep(RECOVERY_SECONDS)
                 await _recover(runs)
             except Exception:

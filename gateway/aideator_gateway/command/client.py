@@ -53,7 +53,7 @@ class Client:
     ) -> None:
         self._http.close()
 
-    def _call(
+    def call(
         self,
         method: str,
         path: str,
@@ -61,6 +61,13 @@ class Client:
         headers: dict[str, str] | None = None,
         **query: Any,
     ) -> httpx.Response:
+        """Call an endpoint.
+
+        Raises
+        ------
+        ApiError
+            If it refuses, or nobody answers.
+        """
         response = self._send(method, path, body, query, headers)
         if response.is_error:
             raise refused(response)
@@ -89,11 +96,11 @@ class Client:
         """Start a run and return its id; under the same ``key`` it is the same run."""
         body = request.model_dump(mode="json", exclude_unset=True)
         headers = {"Idempotency-Key": key} if key else None
-        return _read(RunCreated, self._call("POST", "/runs", body, headers)).run_id
+        return read_answer(RunCreated, self.call("POST", "/runs", body, headers)).run_id
 
     def run(self, run_id: str) -> Run:
         """Return a run."""
-        return _read(Run, self._call("GET", f"/runs/{run_id}"))
+        return read_answer(Run, self.call("GET", f"/runs/{run_id}"))
 
     def runs(self, limit: int | None = None) -> list[Run]:
         """Return the newest runs, or all of them."""
@@ -108,7 +115,7 @@ class Client:
         """Give all runs, newest first, so many at a time."""
         query: dict[str, Any] = {"limit": size}
         while True:
-            page = _read(RunList, self._call("GET", "/runs", **query))
+            page = read_answer(RunList, self.call("GET", "/runs", **query))
             yield page.runs
             if page.next is None:
                 return
@@ -119,26 +126,50 @@ class Client:
         response = self._send("GET", "/readyz", None, {})
         if response.status_code not in (200, 503):
             raise refused(response)
-        return _read(Readiness, response)
+        return read_answer(Readiness, response)
 
     def patch(self, run_id: str, variation_id: int) -> bytes:
         """Return a variation's patch."""
-        return self._call("GET", f"/runs/{run_id}/variations/{variation_id}/patch").content
+        return self.call("GET", f"/runs/{run_id}/variations/{variation_id}/patch").content
 
     def transcript(self, run_id: str, variation_id: int) -> bytes:
         """Return a variation's transcript, JSON lines."""
-        return self._call("GET", f"/runs/{run_id}/variations/{variation_id}/transcript").content
+        return self.call("GET", f"/runs/{run_id}/variations/{variation_id}/transcript").content
+
+    def transcript_lines(self, run_id: str, variation_id: int) -> Iterator[bytes]:
+        """Give the lines of a variation's transcript as they come, not all at once.
+
+        Raises
+        ------
+        ApiError
+            If the gateway refuses, or nobody answers.
+        """
+        path = f"/runs/{run_id}/variations/{variation_id}/transcript"
+        rest = b""
+        try:
+            with self._http.stream("GET", path) as response:
+                if response.is_error:
+                    response.read()
+                    raise refused(response)
+                for piece in response.iter_bytes():
+                    # Only a newline ends a line; other marks of one may be in a text.
+                    *lines, rest = (rest + piece).split(b"\n")
+                    yield from lines
+        except httpx.TransportError as error:
+            raise unreachable(self._url, reason(error)) from None
+        if rest:
+            yield rest
 
     def select(self, run_id: str, variation_id: int | None, reason: str | None = None) -> None:
         """Record the winner; ``None`` for none of them."""
         body: dict[str, Any] = {"winning_variation_id": variation_id}
         if reason:
             body["reason"] = reason
-        self._call("POST", f"/runs/{run_id}/select", body)
+        self.call("POST", f"/runs/{run_id}/select", body)
 
     def cancel(self, run_id: str) -> Run:
         """Stop a run."""
-        return _read(Run, self._call("POST", f"/runs/{run_id}/cancel"))
+        return read_answer(Run, self.call("POST", f"/runs/{run_id}/cancel"))
 
     def stream(self, run_id: str, on_away: Callable[[str], None] = lambda _: None) -> RunStream:
         """Return the events of a run, live, until its end; iterate over them.
@@ -151,7 +182,8 @@ class Client:
         return RunStream(self._http, run_id, patience=self._patience, on_away=on_away)
 
 
-def _read(model: type[M], response: httpx.Response) -> M:
+def read_answer(model: type[M], response: httpx.Response) -> M:
+    """Return an answer's body as a model."""
     try:
         return model.model_validate_json(response.content)
     except ValidationError:

@@ -16,11 +16,14 @@ from aideator_gateway.settings import CONFIG_FILE
 
 DATABASE = "aideator.db"
 WORK = "work"
+COMMITS = "commits"
+MAKING = ".making"
+"""In the directory of commits: those that are on their way in or out."""
 GATEWAYS = "gateways"
 EXPERIMENTS = "experiments"
 _LOCK = "aideator.lock"
 _ADDRESS = "server.json"
-_OURS = {DATABASE, _LOCK, _ADDRESS, GATEWAYS, EXPERIMENTS}
+_OURS = {DATABASE, _LOCK, _ADDRESS, GATEWAYS, EXPERIMENTS, COMMITS}
 _MAY_BE_THERE = {
     "styles",
     CONFIG_FILE,  # made by the user, who may do so first

@@ -9,6 +9,9 @@ from aideator.protocol import Condition, VariationLimits
 MAX_ATTEMPTS = 10_000
 """Most attempts that one experiment plans."""
 
+NAME = r"^[a-z0-9][a-z0-9-]{0,59}$"
+"""What an experiment may be called."""
+
 Text = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=r"\S")]
 Name = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -63,11 +66,9 @@ class Experiment(BaseModel):
 
     model_config = _STRICT
 
-    name: Annotated[str, StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")] = (
-        Field(
-            description="What the experiment is known by: lower-case letters, digits and -. "
-            "Another name is another experiment."
-        )
+    name: Annotated[str, StringConstraints(strict=True, pattern=NAME)] = Field(
+        description="What the experiment is known by: lower-case letters, digits and -. "
+        "Another name is another experiment."
     )
     description: Text | None = Field(default=None, description="Words for the report.")
     repeats: int = Field(strict=True, ge=1, description="Attempts of each condition at each task.")

@@ -1,5 +1,8 @@
 """Every endpoint of the API, declared once: path, handler, models and codes."""
 
+from aideator_gateway.experiments.judging import Judging, NewJudgment
+from aideator_gateway.experiments.report.model import Report
+from aideator_gateway.experiments.summary import ExperimentList
 from aideator_gateway.http import cursor, handlers
 from aideator_gateway.http.bodies import (
     Cancellation,
@@ -16,6 +19,9 @@ from aideator_gateway.runs.model import BRIEF, NewRun, Readiness, Run
 _BODY = ("invalid_json", "body_too_large", "unsupported_media_type", "invalid_request")
 _RUN = ("run_not_found", "run_deleted")
 _VARIATION = (*_RUN, "variation_not_found")
+
+_EXPERIMENT = ("experiment_not_found", "journal_unusable")
+_REPORT = (*_EXPERIMENT, "experiments_not_installed", "report_failed")
 
 _STREAM_EXAMPLE = """id: 4
 event: message
@@ -207,6 +213,91 @@ ENDPOINTS = (
         # No generator knows a type of JSON lines, and some drop the answer.
         answers={200: Answer(description="One JSON object a line.", media_type="text/plain")},
         problems=(*_VARIATION, "downloads_busy"),
+    ),
+    Endpoint(
+        method="GET",
+        path="/experiments",
+        name="listExperiments",
+        summary="List the experiments of the data directory, the last changed first",
+        handler=handlers.list_experiments,
+        answers={200: Answer(description="All of them.", model=ExperimentList)},
+    ),
+    Endpoint(
+        method="GET",
+        path="/experiments/{name}/report",
+        name="getReport",
+        summary="Get what an experiment says so far",
+        handler=handlers.get_report,
+        answers={200: Answer(description="The report.", model=Report)},
+        problems=_REPORT,
+    ),
+    Endpoint(
+        method="GET",
+        path="/experiments/{name}/report.html",
+        name="getReportPage",
+        summary="Get the same for people, as one HTML file that loads nothing",
+        handler=handlers.get_report_page,
+        answers={200: Answer(description="The report.", media_type="text/html")},
+        problems=(*_REPORT, "invalid_request"),
+        parameters=(
+            {
+                "name": "style",
+                "in": "query",
+                "description": "False: without its style, for a page that has it.",
+                "schema": {"type": "boolean", "default": True},
+            },
+        ),
+    ),
+    Endpoint(
+        method="GET",
+        path="/experiments/{name}/judging",
+        name="nextPair",
+        summary="Get two attempts to judge blindly, and how far the judging is",
+        handler=handlers.get_judging,
+        answers={200: Answer(description="What to judge next.", model=Judging)},
+        problems=(*_EXPERIMENT, "invalid_request"),
+        parameters=(
+            {
+                "name": "judge",
+                "in": "query",
+                "description": "Who judges; those who do not say are taken for one.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 80},
+            },
+            {
+                "name": "again",
+                "in": "query",
+                "description": "Show pairs once more when this judge has judged all.",
+                "schema": {"type": "boolean", "default": False},
+            },
+            {
+                "name": "overlap",
+                "in": "query",
+                "description": "Show pairs first that other judges have judged.",
+                "schema": {"type": "boolean", "default": False},
+            },
+        ),
+    ),
+    Endpoint(
+        method="POST",
+        path="/experiments/{name}/judgments",
+        name="createJudgment",
+        summary="Record which of two attempts is better",
+        handler=handlers.create_judgment,
+        body=NewJudgment,
+        answers={
+            201: Answer(description="Recorded.", model=Success),
+            200: Answer(description="It was recorded before.", model=Success),
+        },
+        problems=(*_BODY, *_EXPERIMENT),
+    ),
+    Endpoint(
+        method="DELETE",
+        path="/experiments/{name}/judgments/{judgment_id}",
+        name="takeBackJudgment",
+        summary="Take a judgment back; the record of it stays",
+        handler=handlers.delete_judgment,
+        answers={204: Answer(description="It does not count any more.")},
+        problems=(*_EXPERIMENT, "judgment_not_found"),
     ),
     Endpoint(
         method="GET",

@@ -4,11 +4,16 @@ import asyncio
 from functools import partial
 from typing import Any, TypedDict, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
+from aideator_gateway.experiments.judging import Judgings, NewJudgment
+from aideator_gateway.experiments.judgments import Judge
+from aideator_gateway.experiments.report.document import STYLE_ELEMENT, policy
+from aideator_gateway.experiments.reports import Reports
+from aideator_gateway.experiments.summary import ExperimentList
 from aideator_gateway.http import cursor
 from aideator_gateway.http.bodies import (
     Cancellation,
@@ -32,8 +37,19 @@ from aideator_gateway.runs.store import Store
 
 M = TypeVar("M", bound=BaseModel)
 
+REPORT_HEADERS = {
+    "Content-Security-Policy": f"{policy()}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+"""Of HTML that quotes models and repositories: it runs nothing and loads nothing."""
+
 PAGE = 50
 MAX_PAGE = 200
+
+_judge: TypeAdapter[str] = TypeAdapter(Judge)
+
+_FLAGS = {"true": True, "false": False}
 
 
 class State(TypedDict):
@@ -45,6 +61,8 @@ class State(TypedDict):
     backend: Backend
     metrics: Metrics
     downloads: Downloads
+    reports: Reports
+    judgings: Judgings
     large_bodies: asyncio.Semaphore
     """Requests that carry much are read and carried out few at once."""
 
@@ -192,6 +210,71 @@ async def _transcript(request: Request) -> Response:
         request.path_params["run_id"], _variation_id(request)
     )
     return StreamingResponse(transcript, media_type="text/plain")
+
+
+async def list_experiments(request: Request) -> Response:
+    """``GET /experiments``."""
+    return _json(ExperimentList(experiments=await _state(request)["reports"].all()))
+
+
+async def get_report(request: Request) -> Response:
+    """``GET /experiments/{name}/report``."""
+    made = await _state(request)["reports"].report(request.path_params["name"])
+    return Response(made.report, media_type="application/json")
+
+
+async def get_report_page(request: Request) -> Response:
+    """``GET /experiments/{name}/report.html``."""
+    styled = _flag(request, "style", default=True)
+    made = await _state(request)["reports"].report(request.path_params["name"])
+    html = made.html if styled else made.html.replace(STYLE_ELEMENT, "", 1)
+    return Response(html, media_type="text/html", headers=REPORT_HEADERS)
+
+
+async def get_judging(request: Request) -> Response:
+    """``GET /experiments/{name}/judging``."""
+    found = await _state(request)["judgings"].next(
+        request.path_params["name"],
+        _judge_of(request),
+        again=_flag(request, "again"),
+        overlap=_flag(request, "overlap"),
+    )
+    return _json(found)
+
+
+async def create_judgment(request: Request) -> Response:
+    """``POST /experiments/{name}/judgments``."""
+    said = await _read(request, NewJudgment)
+    new = await _state(request)["judgings"].judge(request.path_params["name"], said)
+    return _json(Success(), 201 if new else 200)
+
+
+async def delete_judgment(request: Request) -> Response:
+    """``DELETE /experiments/{name}/judgments/{judgment_id}``."""
+    parameters = request.path_params
+    await _state(request)["judgings"].take_back(parameters["name"], parameters["judgment_id"])
+    return Response(status_code=204)
+
+
+def _judge_of(request: Request) -> str | None:
+    given = request.query_params.get("judge")
+    if given is None:
+        return None
+    try:
+        return _judge.validate_python(given)
+    except ValidationError:
+        raise invalid_field(
+            "judge", "Use 1 to 80 characters, no control characters, and no space in front."
+        ) from None
+
+
+def _flag(request: Request, name: str, *, default: bool = False) -> bool:
+    given = request.query_params.get(name)
+    if given is None:
+        return default
+    if given not in _FLAGS:
+        raise invalid_field(name, "Use true or false.")
+    return _FLAGS[given]
 
 
 async def healthz(request: Request) -> Response:

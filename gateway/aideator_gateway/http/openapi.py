@@ -34,6 +34,21 @@ _PATH = {
         "schema": {"type": "integer", "minimum": 0},
         "example": 2,
     },
+    "name": {
+        "name": "name",
+        "in": "path",
+        "required": True,
+        "description": "Name of an experiment of the data directory.",
+        "schema": {"type": "string"},
+        "example": "agents-md",
+    },
+    "judgment_id": {
+        "name": "judgment_id",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "5f0c1c0d7a9e4b21",
+    },
 }
 """Parameters of paths."""
 

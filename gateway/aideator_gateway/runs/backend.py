@@ -63,8 +63,8 @@ def from_os_error(error: OSError) -> BackendError:
 class Sink(Protocol):
     """Where a backend delivers. Awaiting a method is what holds a fast backend back."""
 
-    async def prepared(self, *, commit: str, isolation: str) -> None:
-        """Say which commit all variations start from, and what keeps them apart."""
+    async def prepared(self, *, commit: str, isolation: str, copies: str | None) -> None:
+        """Say which commit all variations start from, and what keeps them and their files apart."""
 
     async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
         """Deliver one event of a variation; those of one variation in order of ``seq``.

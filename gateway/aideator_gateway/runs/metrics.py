@@ -100,6 +100,26 @@ class Metrics:
             "Writes of the event log that are not committed yet.",
             registry=self._registry,
         )
+        self.commits_kept_bytes = Gauge(
+            "aideator_commits_kept_bytes",
+            "Bytes of disk that commits take which are kept for later runs.",
+            registry=self._registry,
+        )
+        self.commits_fetched = Counter(
+            "aideator_commits_fetched",
+            "Commits that had to be fetched and checked out.",
+            registry=self._registry,
+        )
+        self.commits_reused = Counter(
+            "aideator_commits_reused",
+            "Commits that were there when a run wanted them.",
+            registry=self._registry,
+        )
+        self.commits_removed = Counter(
+            "aideator_commits_removed",
+            "Commits that were removed to keep within the bound.",
+            registry=self._registry,
+        )
 
         self.token_delay = Histogram(
             "aideator_token_delay_seconds",

@@ -223,6 +223,11 @@ class Run(_WithRemedy):
     isolation: str | None = Field(
         default=None, description="dagger, bubblewrap or process: what kept the agents apart."
     )
+    copies: str | None = Field(
+        default=None,
+        description="overlay, reflink or copy: how each variation got its own tree of files. Null "
+        "until that is known, and in the containers of an engine, which has layers of its own.",
+    )
     model: str
     scripted: bool = Field(description="The model is the scripted demo, not an LLM.")
     limits: Limits

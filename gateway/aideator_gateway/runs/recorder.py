@@ -82,9 +82,9 @@ class Recorder:
         logger.info("run %s begins", self._run_id)
         await self._set(None, {"status": Status.RUNNING, "backend": backend})
 
-    async def prepared(self, *, commit: str, isolation: str) -> None:
-        """Say which commit all variations start from, and what keeps them apart."""
-        await self._set(None, {"commit": commit, "isolation": isolation})
+    async def prepared(self, *, commit: str, isolation: str, copies: str | None) -> None:
+        """Say which commit all variations start from, and what keeps them and their files apart."""
+        await self._set(None, {"commit": commit, "isolation": isolation, "copies": copies})
 
     async def checked(self, variation_id: int, result: CheckResult) -> None:
         """Say what the run's check found."""

@@ -21,7 +21,7 @@ from aideator_gateway.runs.problems import StartError
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 6
+SCHEMA = 7
 """Format of the database; a change of the tables that older files lack counts it up."""
 
 _PACKED_SCHEMA = 5
@@ -49,6 +49,7 @@ MIGRATIONS = {
         ),
         "ALTER TABLE deleted_run ADD COLUMN pruned BOOLEAN DEFAULT 0 NOT NULL",
     ),
+    6: ("ALTER TABLE run ADD COLUMN copies VARCHAR",),
 }
 """What leads from a format to the next; tables that are missing are made after it, and logs of
 formats before 5, an event a row, are then packed (``old_log``)."""

@@ -46,9 +46,9 @@ class Screen:
         self._secrets = secrets
         self._withheld: set[int] = set()
 
-    async def prepared(self, *, commit: str, isolation: str) -> None:
+    async def prepared(self, *, commit: str, isolation: str, copies: str | None) -> None:
         """Hand on which commit all variations start from."""
-        await self._sink.prepared(commit=commit, isolation=isolation)
+        await self._sink.prepared(commit=commit, isolation=isolation, copies=copies)
 
     async def event(self, event: AnyEvent, line: bytes | None = None) -> None:
         """Hand on an event; in place of one that would carry a key's patch come two.

@@ -257,6 +257,22 @@ class Store(SavedLog):
             rows = await brief_rows(session, RunRow, query)
             return await self._with_parts(session, rows, brief=True)
 
+    async def winners(self, run_ids: Collection[str]) -> dict[str, int]:
+        """Return which variations were chosen, by run; runs without a winner are left out."""
+        found: dict[str, int] = {}
+        wanted = list(run_ids)
+        async with self.reading() as session:
+            # A statement takes so many values and no more.
+            for start in range(0, len(wanted), 500):
+                query = (
+                    select(SelectionRow.run_id, SelectionRow.variation_id)
+                    .where(col(SelectionRow.run_id).in_(wanted[start : start + 500]))
+                    .order_by(col(SelectionRow.id))
+                )
+                # The last one of a run counts, and 0 is none of its variations.
+                found |= {row.run_id: row.variation_id for row in await session.execute(query)}
+        return {run_id: number for run_id, number in found.items() if number}
+
     async def list_position(self, run_id: str) -> ListPosition | None:
         """Return where a run stands in the list, also one that was deleted."""
         async with self.reading() as session:

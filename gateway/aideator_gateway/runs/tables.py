@@ -68,6 +68,7 @@ class RunRow(SQLModel, table=True):
     commit: str | None = None
     backend: str | None = None
     isolation: str | None = None
+    copies: str | None = None
     model: str
     scripted: bool
     limits: dict[str, Any] = Field(sa_column=Column(Json, nullable=False))

@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--task", type=Path, required=True, help="JSON of the task")
     parser.add_argument("--workspace", type=Path, required=True, help="tree to work on")
     parser.add_argument("--git-dir", type=Path, required=True, help="its git directory")
+    parser.add_argument("--index", type=Path, help="index of the commit that knows its files there")
     parser.add_argument("--output", type=Path, required=True, help="where results go")
     parser.add_argument("--events", choices=("json", "text"), default="text")
     parser.add_argument("--watch-stdin", action="store_true", help="stop when stdin ends")

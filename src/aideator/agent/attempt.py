@@ -47,6 +47,8 @@ class Surroundings:
 
     workspace: Path
     git_dir: Path
+    index: Path | None
+    """An index of the base commit that knows its files in the workspace, if there is one."""
     api_key: str | None = field(repr=False)
     auth_token: str | None = field(repr=False)
     secrets: Secrets = field(repr=False)
@@ -140,7 +142,7 @@ class Attempt:
         if shutil.which("git") is None:
             raise Failed(ErrorCode.GIT_MISSING, "There is no git in the sandbox.")
         workspace = self._workspace = Workspace(around.workspace)
-        git = Git(around.git_dir, workspace.root, scratch)
+        git = Git(around.git_dir, workspace.root, scratch, around.index)
         self._patcher = Patcher(git, MAX_PATCH_BYTES, around.secrets)
         # The model takes a second to answer, and a large tree as long to be read.
         ready = asyncio.create_task(self._read(self._patcher, workspace))

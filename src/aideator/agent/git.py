@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -29,6 +30,9 @@ _CONFIG = {
 _ATTRIBUTES = "* !filter !working-tree-encoding !diff\n"
 
 
+_COPIED = "\tcheckStat = minimal\n\ttrustctime = false\n"
+
+
 class GitError(Exception):
     """A git command failed or took too long; the text is git's own."""
 
@@ -47,10 +51,16 @@ class Git:
         The workspace.
     scratch
         An existing directory outside of the workspace for what git writes.
+    known
+        An index of the base commit that knows how its files are in the workspace, if there is
+        one; none need be read then to see that they have not changed.
     """
 
-    def __init__(self, base: Path, work_tree: Path, scratch: Path) -> None:
+    def __init__(
+        self, base: Path, work_tree: Path, scratch: Path, known: Path | None = None
+    ) -> None:
         self._base = base
+        self._known = known
         self._scratch = scratch
         self._work_tree = work_tree
         self._environment = {
@@ -89,12 +99,30 @@ class Git:
         (own / "HEAD").write_text("ref: refs/heads/none\n")
         (own / "config").write_text(
             "[core]\n\trepositoryformatversion = 1\n\tbare = false\n"
+            # A copy keeps of a file's times the last change alone, and whose it is may differ.
+            f"{_COPIED if self._known else ''}"
             f"[extensions]\n\tobjectFormat = {object_format}\n"
         )
         (own / "objects/info/alternates").write_text(f"{_quoted(_objects_of(self._base))}\n")
         (own / "info/attributes").write_text(_ATTRIBUTES)
         self._environment["GIT_DIR"] = str(own)
         return tree
+
+    async def start_index(self, tree: str) -> None:
+        """Begin the index of the workspace with the base commit's tree.
+
+        A copy of ``known`` is as new as this moment: files that are no older, to the second, are
+        compared by content, so that nothing that is changed from here on can look unchanged.
+
+        Raises
+        ------
+        GitError
+            The tree cannot be read.
+        """
+        if self._known is None:
+            await self.run("read-tree", tree)
+        else:
+            shutil.copyfile(self._known, self.index("workspace"))
 
     def index(self, name: str) -> Path:
         """Return the path of a private index file."""

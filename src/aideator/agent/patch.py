@@ -75,7 +75,7 @@ class Patcher:
         """
         async with _bounded("reading the workspace"):
             self._base = await self._git.open()
-            await self._git.run("read-tree", self._base)
+            await self._git.start_index(self._base)
             self._before = await self._snapshot()
             self.submodules = await self._submodules(self._before)
 

@@ -78,6 +78,7 @@ def prepare(
     surroundings = Surroundings(
         workspace=arguments.workspace,
         git_dir=arguments.git_dir.resolve(),
+        index=arguments.index,
         api_key=secrets.get("ANTHROPIC_API_KEY"),
         auth_token=secrets.get("ANTHROPIC_AUTH_TOKEN"),
         secrets=hidden,

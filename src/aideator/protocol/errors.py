@@ -29,6 +29,7 @@ class ErrorCode(StrEnum):
     REPOSITORY_UNREACHABLE = "repository_unreachable"
     REPOSITORY_EMPTY = "repository_empty"
     REF_NOT_FOUND = "ref_not_found"
+    REPOSITORY_TOO_LARGE = "repository_too_large"
     # The sandbox's side.
     GIT_MISSING = "git_missing"
     BASE_IMAGE_UNSUPPORTED = "base_image_unsupported"
@@ -75,6 +76,9 @@ REMEDIES: dict[ErrorCode, str] = {
     ErrorCode.REPOSITORY_UNREACHABLE: "Check the network and the URL, then run again.",
     ErrorCode.REPOSITORY_EMPTY: "Push at least one commit, then run again.",
     ErrorCode.REF_NOT_FOUND: "Name an existing branch, tag or full commit id.",
+    ErrorCode.REPOSITORY_TOO_LARGE: (
+        "Use a smaller repository, or have --max-repo-bytes or --max-repo-files raised."
+    ),
     ErrorCode.GIT_MISSING: "Install git and make sure that it is on PATH.",
     ErrorCode.BASE_IMAGE_UNSUPPORTED: (
         "Name a base image with Python 3.11 or newer, and with git or a package manager."

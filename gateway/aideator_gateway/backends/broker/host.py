@@ -209,6 +209,7 @@ class BrokerHost:
         providers = {
             DEFAULT_PROVIDER: {
                 "base_url": settings.base_url,
+                "max_concurrent": settings.max_concurrent_requests,
                 **_keys(settings.api_key, None if settings.api_key else settings.auth_token),
             }
         }

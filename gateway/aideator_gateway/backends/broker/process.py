@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Self
 
 from aideator.protocol import Secrets
-from aideator_gateway.backends.children import kill_group
+from aideator_gateway.backends.children import kill_group, start
 from aideator_gateway.backends.git import network_environment
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class BrokerProcess:
         if prefixes and "HOME" in os.environ:
             credentials["HOME"] = os.environ["HOME"]
         descriptors = [listener.fileno() for listener in listeners]
-        process = await asyncio.create_subprocess_exec(
+        process = await start(
             sys.executable, "-I", "-m", "aideator.broker", "--watch-stdin",
             *(word for number in descriptors for word in ("--fd", str(number))),
             pass_fds=descriptors,
@@ -73,8 +73,6 @@ class BrokerProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=_MAX_LINE_BYTES,
-            # Else Ctrl-C at a terminal would reach it before the runs have ended.
-            start_new_session=True,
         )  # fmt: skip
         broker = cls(process, take, secrets)
         broker.tell(config)

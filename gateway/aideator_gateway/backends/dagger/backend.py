@@ -13,6 +13,7 @@ from typing import Any
 
 from aideator.protocol import MODEL_HOST, ErrorCode
 from aideator_gateway.backends.broker.host import BrokerHost
+from aideator_gateway.backends.commits.commits import Commits
 from aideator_gateway.backends.dagger.engine import check_reachable, find_client, find_module
 from aideator_gateway.backends.dagger.feed import Feed
 from aideator_gateway.backends.dagger.forward import LogForwarder
@@ -20,6 +21,7 @@ from aideator_gateway.backends.dagger.query import Id, Query
 from aideator_gateway.backends.dagger.run import ISOLATION, DaggerRun
 from aideator_gateway.backends.dagger.session import DaggerSession, EngineLostError, QueryError
 from aideator_gateway.backends.dagger.telemetry import LogReceiver
+from aideator_gateway.backends.dagger.trees import Trees
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.runs.model import Readiness
@@ -52,6 +54,8 @@ class DaggerBackend:
         Where runs have what is fetched and what comes back.
     broker
         What agents ask in place of the model's server; started and ended with the backend.
+    commits
+        What runs work on whose repository is on this machine.
     environ
         Environment of the Dagger client, which finds the engine by it.
     why
@@ -67,6 +71,7 @@ class DaggerBackend:
         settings: Settings,
         work: WorkDirectory,
         broker: BrokerHost,
+        commits: Commits,
         environ: Mapping[str, str] | None = None,
         *,
         why: str = "",
@@ -80,6 +85,7 @@ class DaggerBackend:
         self._session_runs = session_runs
         self._session_seconds = session_seconds
         self._work = work
+        self._commits = commits
         self._receiver = LogReceiver(LogForwarder.of_environment(self._environ))
         self._opened: _Opened | None = None
         self._state = "the session with the engine is being opened"
@@ -134,6 +140,8 @@ class DaggerBackend:
                 opened.session,
                 opened.access,
                 self._broker,
+                self._commits,
+                opened.trees,
                 spec=spec,
                 sink=sink,
                 directory=directory,
@@ -262,6 +270,7 @@ class _Opened:
     def __init__(self, session: DaggerSession, access: dict[str, Any]) -> None:
         self.session = session
         self.access = access
+        self.trees = Trees(session)
         self.runs = 0
         self.active = 0
         self.since = time.monotonic()

@@ -10,10 +10,11 @@ from typing import Any
 
 from aideator.protocol import EndEvent, ErrorCode
 from aideator_gateway.backends.broker.host import BrokerHost
+from aideator_gateway.backends.commits.commits import Commits, Kept
 from aideator_gateway.backends.dagger.feed import Feed
 from aideator_gateway.backends.dagger.query import Answer, Id, explain, run_query
 from aideator_gateway.backends.dagger.session import DaggerSession, EngineLostError, QueryError
-from aideator_gateway.backends.git import fetch_commit
+from aideator_gateway.backends.dagger.trees import Trees
 from aideator_gateway.backends.redirects import settled
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink
 from aideator_gateway.waiting import unless
@@ -40,6 +41,10 @@ class DaggerRun:
         Arguments of the module's object: how agents reach the broker.
     broker
         Opened to each of the run's variations until that has ended.
+    commits
+        What the run works on if its repository is on this machine.
+    trees
+        Commits' files that the engine has in this session.
     spec
         What is to be done.
     sink
@@ -55,6 +60,8 @@ class DaggerRun:
         session: DaggerSession,
         access: dict[str, Any],
         broker: BrokerHost,
+        commits: Commits,
+        trees: Trees,
         *,
         spec: RunSpec,
         sink: Sink,
@@ -64,6 +71,9 @@ class DaggerRun:
         self._session = session
         self._access = access
         self._broker = broker
+        self._commits = commits
+        self._trees = trees
+        self._kept: Kept | None = None
         self._spec = spec
         self._sink = sink
         self._directory = directory
@@ -98,6 +108,8 @@ class DaggerRun:
             for number in feed.running:
                 self._broker.revoke(self._spec.run_id, number)
             self._broker.forget(self._spec.run_id)
+            if self._kept is not None:
+                self._kept.release()
         if answer := work.result():
             for number in sorted(feed.running):
                 await self._sink.failed(number, answer.failure(number))
@@ -164,15 +176,9 @@ class DaggerRun:
         """Fetch a repository of this machine, which the engine cannot see."""
         if not self._spec.url.startswith("file:"):
             return None
-        tree = self._directory / "repo"
-        commit = await fetch_commit(
-            self._spec.url, self._spec.ref,
-            hosts=self._hosts, git_dir=self._directory / "git", tree=tree,
-        )  # fmt: skip
-        await self._tell(commit)
-        text = "query repository($path: String!) { host { directory(path: $path) { id } } }"
-        data = await self._session.query(text, {"path": str(tree)})
-        return Id(data["host"]["directory"]["id"])
+        kept = self._kept = await self._commits.take(self._spec.url, self._spec.ref)
+        await self._tell(kept.commit)
+        return await self._trees.of(kept)
 
     async def _tell_commit(self, spec: RunSpec) -> None:
         """Tell the commit while the module is still at work; its answer has the last word."""
@@ -186,7 +192,7 @@ class DaggerRun:
             await self._tell(data["git"]["ref"]["commit"])
 
     async def _tell(self, commit: str) -> None:
-        await self._sink.prepared(commit=commit, isolation=ISOLATION)
+        await self._sink.prepared(commit=commit, isolation=ISOLATION, copies=None)
         self._prepared = True
 
     async def _fill(self, feed: Feed, answer: Answer) -> None:

@@ -18,7 +18,7 @@ import httpx
 
 from aideator.protocol import ErrorCode
 from aideator.protocol.errors import engine_words
-from aideator_gateway.backends.children import kill_group
+from aideator_gateway.backends.children import kill_group, start
 from aideator_gateway.runs.backend import BackendError
 from aideator_gateway.waiting import unless
 
@@ -93,14 +93,12 @@ class DaggerSession:
             With ``engine_unavailable`` and the client's own words.
         """
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = await start(
                 cli, "--silent", "session", "--label", "dagger.io/sdk.name:aideator",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=environment,
-                # A Ctrl-C at the gateway's terminal is the gateway's to handle.
-                start_new_session=True,
             )  # fmt: skip
         except OSError as error:
             raise _unavailable(f"{cli} cannot be started: {error.strerror}") from None

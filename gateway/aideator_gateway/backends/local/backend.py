@@ -1,9 +1,10 @@
-"""Variations as processes on this machine: one fetch a run, a fresh copy a variation."""
+"""Variations as processes on this machine, each with a tree of its own of one kept commit."""
 
 import asyncio
 import logging
 import shutil
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from aideator.protocol import (
@@ -14,10 +15,16 @@ from aideator.protocol import (
     parse_line,
 )
 from aideator_gateway.backends.broker.host import BrokerHost
-from aideator_gateway.backends.children import kill_group, plain_environment, run, tail
-from aideator_gateway.backends.git import fetch_commit
+from aideator_gateway.backends.children import kill_group, plain_environment, run, start, tail
+from aideator_gateway.backends.commits.commits import Commits, Kept
 from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
-from aideator_gateway.backends.local.sandbox import bubblewrap_command, bubblewrap_problem
+from aideator_gateway.backends.local.sandbox import (
+    PROBE_SECONDS,
+    bubblewrap_command,
+    bubblewrap_problem,
+)
+from aideator_gateway.backends.local.tree import Tree
+from aideator_gateway.backends.local.trees import WAYS, Trees, Way
 from aideator_gateway.backends.workdir import WorkDirectory
 from aideator_gateway.runs.backend import BackendError, RunSpec, Sink, from_os_error
 from aideator_gateway.runs.context import working_on
@@ -31,13 +38,14 @@ logger = logging.getLogger(__name__)
 STOP_SECONDS = 1.0
 """How long an agent that was told to stop may take to hand over its patch."""
 
-COPY_SECONDS = 600.0
-"""How long a variation's copy of the repository may take."""
-
 BROKER_URL = "http://broker"
 """What agents are told to be the model's server; the socket is what they call."""
 
 _STDERR_BYTES = 4000
+
+_AGENT_PROBE = "cat kept && echo new >>kept && rm old && echo new >new"
+_CHECK_PROBE = "test ! -e old && cat new >>kept && rm kept && mkdir old && touch old/new"
+"""What is done to a tree to see whether it works, first by an agent and then by a check."""
 
 
 class LocalBackend:
@@ -51,14 +59,25 @@ class LocalBackend:
         Where sandboxes are made.
     broker
         Speaks to the model's server for agents; started and closed here.
+    commits
+        What runs work on.
     why
         Why this backend was chosen, if there was a choice.
+    ways
+        How trees of files may be made, the best way first.
     """
 
     name = "local"
 
     def __init__(
-        self, settings: Settings, work: WorkDirectory, broker: BrokerHost, *, why: str = ""
+        self,
+        settings: Settings,
+        work: WorkDirectory,
+        broker: BrokerHost,
+        commits: Commits,
+        *,
+        why: str = "",
+        ways: Sequence[Way] = WAYS,
     ) -> None:
         self._settings = settings
         self._broker = broker
@@ -67,6 +86,9 @@ class LocalBackend:
         self._bubblewrap = False
         self._reason = ""
         self._checks = Checks(settings)
+        self._commits = commits
+        self._trees = Trees(work, ways)
+        self._trying: asyncio.Task[None] | None = None
 
     @property
     def isolation(self) -> str:
@@ -84,6 +106,10 @@ class LocalBackend:
         problem = await bubblewrap_problem()
         self._bubblewrap = problem is None
         await self._checks.start(problem)
+        # No run needs it before its commit is there.
+        self._trying = asyncio.create_task(
+            self._trees.start(self._try_tree, bubblewrap=self._bubblewrap), name="trees"
+        )
         notes = filter(None, (problem or "bubblewrap works", self._checks.note))
         self._reason = self._why + "; ".join(notes)
         if problem:
@@ -92,6 +118,31 @@ class LocalBackend:
                 "what this user can read",
                 problem,
             )
+
+    async def _try_tree(self, tree: Tree) -> str | None:
+        """Use a tree as agents and checks will; return what is wrong with it, if anything."""
+        ended = await run(
+            *self._shown(tree, ["sh", "-c", f'cd "$1" && {_AGENT_PROBE}', "sh", str(tree.path)]),
+            environment=plain_environment(), seconds=PROBE_SECONDS,
+        )  # fmt: skip
+        if ended.code != 0:
+            return ended.said or f"it ended with {ended.code}"
+        if self.no_checks is not None:
+            return None
+        found = await self._checks.check(
+            _CHECK_PROBE, tree, tree.path.parent.with_name("check"), asyncio.Event(),
+            seconds=PROBE_SECONDS,
+        )  # fmt: skip
+        return None if found.passed else found.output
+
+    def _shown(self, tree: Tree, argv: Sequence[str], readable: Iterable[Path] = ()) -> list[str]:
+        """Return a command that sees a tree, and what is beside it, in the sandbox of agents."""
+        if not self._bubblewrap:
+            return tree.seen_by(argv)
+        sandbox = bubblewrap_command(
+            tree.path.parent, readable=map(str, readable), options=tree.bubblewrap_options
+        )
+        return tree.seen_by([*sandbox, *argv], as_itself=False)
 
     async def readiness(self) -> Readiness:
         """Say whether a run could start now."""
@@ -110,94 +161,101 @@ class LocalBackend:
         )
 
     async def aclose(self) -> None:
-        """End the broker; nothing else outlives a run here."""
+        """End the broker, and what is still being tried; nothing else outlives a run here."""
+        if self._trying is not None:
+            self._trying.cancel()
+            await asyncio.wait([self._trying])
         await self._broker.aclose()
 
     async def run(self, spec: RunSpec, sink: Sink, stop: asyncio.Event) -> None:
-        """Fetch the repository once and run all variations side by side."""
+        """Take the commit that all variations start from, and run them side by side."""
         self._broker.wake()
-        directory = self._work.make(spec.run_id)
+        kept = await unless(stop, spanned("fetch", self._commit(spec)))
+        if kept is None:
+            return
         try:
-            base = directory / "base"
-            commit = await unless(
-                stop,
-                spanned(
-                    "fetch",
-                    fetch_commit(
-                        spec.url, spec.ref,
-                        hosts=self._settings.repository_hosts,
-                        git_dir=base / "git", tree=base / "repo",
-                    ),
-                ),
-            )  # fmt: skip
-            if commit is None:
-                return
-            await sink.prepared(commit=commit, isolation=self.isolation)
-            async with asyncio.TaskGroup() as group:
-                for number in spec.variation_ids:
-                    with working_on(spec.run_id, number):
-                        work = self._variation(spec, number, directory, sink, stop)
-                        group.create_task(spanned("variation", work))
+            directory = self._work.make(spec.run_id)
+            try:
+                await sink.prepared(
+                    commit=kept.commit, isolation=self.isolation, copies=self._trees.copies
+                )
+                async with asyncio.TaskGroup() as group:
+                    for number in spec.variation_ids:
+                        with working_on(spec.run_id, number):
+                            work = self._variation(spec, number, kept, directory, sink, stop)
+                            group.create_task(spanned("variation", work))
+            finally:
+                self._broker.forget(spec.run_id)
+                self._work.remove(directory)
         finally:
-            self._broker.forget(spec.run_id)
-            self._work.remove(directory)
+            kept.release()
+
+    async def _commit(self, spec: RunSpec) -> Kept:
+        """Take the run's commit, and see that it is known how to make trees of it."""
+        kept = await self._commits.take(spec.url, spec.ref)
+        try:
+            if self._trying is not None:
+                await asyncio.shield(self._trying)
+        except BaseException:
+            kept.release()
+            raise
+        return kept
 
     async def _variation(
-        self, spec: RunSpec, number: int, directory: Path, sink: Sink, stop: asyncio.Event
+        self,
+        spec: RunSpec,
+        number: int,
+        kept: Kept,
+        directory: Path,
+        sink: Sink,
+        stop: asyncio.Event,
     ) -> None:
-        sandbox = None
+        tree = None
         try:
             try:
-                sandbox = await unless(
-                    stop, spanned("copy", self._sandbox(spec, number, directory))
+                tree = await unless(
+                    stop, spanned("copy", self._sandbox(spec, number, kept, directory))
                 )
-                if sandbox is not None and not stop.is_set():
-                    await spanned("agent", self._agent(spec, number, sandbox, sink, stop))
+                if tree is not None and not stop.is_set():
+                    await spanned("agent", self._agent(spec, number, kept, tree, sink, stop))
             except BackendError as error:
                 await sink.failed(number, error)
             except OSError as error:
                 logger.exception("variation %s of %s failed", number, spec.run_id)
                 await sink.failed(number, from_os_error(error))
-            if sandbox is not None and not stop.is_set():
-                await self._check(spec, number, sandbox, sink, stop)
+            if tree is not None and not stop.is_set():
+                await self._check(spec, number, tree, sink, stop)
         finally:
-            self._work.remove_part(directory / f"v{number}")
+            for name in ("v", "layer"):
+                self._work.remove_part(directory / f"{name}{number}")
 
-    async def _sandbox(self, spec: RunSpec, number: int, directory: Path) -> Path:
-        """Make a variation's own directory: repository, git, home, temp, output, task."""
+    async def _sandbox(self, spec: RunSpec, number: int, kept: Kept, directory: Path) -> Tree:
+        """Make a variation's own directory: home, temp, output, task and its tree."""
         sandbox = directory / f"v{number}"
-        try:
-            copy = await run(
-                "cp", "-a", str(directory / "base"), str(sandbox),
-                environment=plain_environment(), seconds=COPY_SECONDS,
-            )  # fmt: skip
-        except TimeoutError:
-            raise BackendError(
-                ErrorCode.SANDBOX_FAILED,
-                f"The repository could not be copied within {COPY_SECONDS:.0f} s.",
-            ) from None
-        if copy.code != 0:
-            full = "No space left" in copy.said
-            raise BackendError(
-                ErrorCode.DISK_FULL if full else ErrorCode.SANDBOX_FAILED,
-                f"The repository could not be copied: {copy.said}",
-            )
         for name in ("home", "tmp", "out"):
-            (sandbox / name).mkdir()
+            (sandbox / name).mkdir(parents=True)
         task = spec.task(number).model_copy(update={"base_url": BROKER_URL})
         (sandbox / "task.json").write_text(task.model_dump_json())
-        return sandbox
+        return await self._trees.make(kept.tree, sandbox / "repo", directory / f"layer{number}")
 
     async def _agent(
-        self, spec: RunSpec, number: int, sandbox: Path, sink: Sink, stop: asyncio.Event
+        self,
+        spec: RunSpec,
+        number: int,
+        kept: Kept,
+        tree: Tree,
+        sink: Sink,
+        stop: asyncio.Event,
     ) -> None:
+        sandbox = tree.path.parent
         argv = [
             sys.executable,
             # Isolated: nothing in the repository or the environment can become a module.
             "-I", "-m", "aideator.agent",
             "--task", str(sandbox / "task.json"),
-            "--workspace", str(sandbox / "repo"),
-            "--git-dir", str(sandbox / "git"),
+            "--workspace", str(tree.path),
+            "--git-dir", str(kept.git_dir),
+            "--index", str(kept.index),
             "--output", str(sandbox / "out"),
             "--events", "json",
             "--watch-stdin",
@@ -205,10 +263,8 @@ class LocalBackend:
         if self._broker.problem is not None:
             text = f"No model can be asked: {self._broker.problem}."
             raise BackendError(ErrorCode.CONNECTION_FAILED, text)
-        if self._bubblewrap:
-            argv = [*bubblewrap_command(sandbox, readable=[str(self._broker.socket)]), *argv]
-        process = await asyncio.create_subprocess_exec(
-            *argv,
+        process = await start(
+            *self._shown(tree, argv, [self._broker.socket, kept.git_dir]),
             cwd=sandbox,
             env=self._environment(spec, number, sandbox),
             # Kept open while the agent may work: its end tells the agent to stop, also
@@ -217,7 +273,6 @@ class LocalBackend:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=MAX_LINE_BYTES,
-            start_new_session=True,
         )
         assert process.stdin and process.stdout and process.stderr  # noqa: S101 - they are pipes
         noise = asyncio.create_task(tail(process.stderr, _STDERR_BYTES))
@@ -249,15 +304,15 @@ class LocalBackend:
             raise BackendError(ErrorCode.AGENT_CRASHED, _crash(code, said))
 
     async def _check(
-        self, spec: RunSpec, number: int, sandbox: Path, sink: Sink, stop: asyncio.Event
+        self, spec: RunSpec, number: int, tree: Tree, sink: Sink, stop: asyncio.Event
     ) -> None:
         if spec.check is None:
             return
-        directory = sandbox.with_name(f"check{number}")
+        directory = tree.path.parent.with_name(f"check{number}")
         try:
             with span("check"):
                 result = await self._checks.check(
-                    spec.check, sandbox / "repo", directory, stop, seconds=spec.check_seconds
+                    spec.check, tree, directory, stop, seconds=spec.check_seconds
                 )
         except asyncio.CancelledError:
             await sink.checked(number, stopped_with_gateway(spec.check))

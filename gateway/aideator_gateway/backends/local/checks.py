@@ -30,6 +30,7 @@ from aideator_gateway.backends.local.sandbox import (
     bubblewrap_command,
     network_files,
 )
+from aideator_gateway.backends.local.tree import Tree
 from aideator_gateway.runs.model import CheckResult, CheckStatus
 from aideator_gateway.settings import Settings
 from aideator_gateway.waiting import unless
@@ -95,8 +96,8 @@ class Checks:
 
     async def _try(self) -> str | None:
         with tempfile.TemporaryDirectory(prefix="aideator-probe-") as name:
-            tree = Path(name) / "tree"
-            tree.mkdir()
+            tree = Tree(Path(name) / "tree")
+            tree.path.mkdir()
             # Each of these is what a test suite needs most.
             command = "touch made && touch ../tmp/made /tmp/made /dev/shm/made"
             result = await self.check(
@@ -106,14 +107,14 @@ class Checks:
         return None if result.passed else f"it does not work here: {lines[-1] if lines else result}"
 
     async def check(
-        self, command: str, tree: Path, directory: Path, stop: asyncio.Event, *, seconds: float
+        self, command: str, tree: Tree, directory: Path, stop: asyncio.Event, *, seconds: float
     ) -> CheckResult:
         """Run ``command`` in a tree, and say how it went.
 
         Parameters
         ----------
         tree
-            What an agent left. It is moved to ``directory`` and may be changed there.
+            What an agent left. It is moved into ``directory`` and may be changed there.
         directory
             A directory to be made, and all that the check can write.
         stop
@@ -124,6 +125,10 @@ class Checks:
         started = time.monotonic()
         code, why, status = None, "", CheckStatus.NOT_RUN
         try:
+            # Open to be entered: bubblewrap does that without the rights of root.
+            directory.mkdir(mode=0o711)
+            # Not a copy: the agent has ended, and its patch is taken.
+            tree = tree.moved_to(directory / "repo")
             await unless(stop, self._prepare(tree, directory))
             # A file, not a pipe: what a check leaves running may hold on to it, and one that
             # prints without end costs the gateway nothing.
@@ -132,7 +137,7 @@ class Checks:
                 started = time.monotonic()
                 try:
                     work = run(
-                        *self._launcher(directory), command, str(directory / "repo"),
+                        *self._launched(tree, directory, command),
                         environment=self._environment(directory), seconds=seconds,
                         stdout=output.fileno(),
                     )  # fmt: skip
@@ -166,18 +171,14 @@ class Checks:
         """Whether a check has an account of its own: no limit on processes would bind root."""
         return self._sandboxed and os.geteuid() == 0
 
-    async def _prepare(self, tree: Path, directory: Path) -> None:
-        # Open to be entered: bubblewrap does that without the rights of root.
-        directory.mkdir(mode=0o711)
+    async def _prepare(self, tree: Tree, directory: Path) -> None:
         for name in ("home", "tmp"):
             (directory / name).mkdir()
-        # Not a copy: the agent has ended, and its patch is taken.
-        tree.rename(directory / "repo")
         if self._as_nobody:
+            words = ["chown", "-hR", f"{NOBODY}:{NOBODY}", str(directory)]
             ended = await run(
-                "chown", "-hR", f"{NOBODY}:{NOBODY}", str(directory),
-                environment=plain_environment(), seconds=PREPARE_SECONDS,
-            )  # fmt: skip
+                *tree.seen_by(words), environment=plain_environment(), seconds=PREPARE_SECONDS
+            )
             if ended.code != 0:
                 raise OSError(ended.said)
 
@@ -187,22 +188,25 @@ class Checks:
         if self._as_nobody:
             os.fchown(output.fileno(), NOBODY, NOBODY)
 
-    def _launcher(self, directory: Path) -> list[str]:
-        """Return what goes before the command and its tree."""
+    def _launched(self, tree: Tree, directory: Path, command: str) -> list[str]:
+        """Return what runs the command in its tree."""
+        words = [command, str(tree.path)]
         if not self._sandboxed:
             # Their number would be counted with all other processes of this user.
-            return ["sh", "-c", f"{LIMITS}; {_SCRIPT}", "aideator"]
+            return tree.seen_by(["sh", "-c", f"{LIMITS}; {_SCRIPT}", "aideator", *words])
         sandbox = bubblewrap_command(
             directory,
             readable=[*self._settings.check_path, *network_files()],
+            options=tree.bubblewrap_options,
             network=self._settings.check_network,
             changes_user=self._as_nobody,
         )
-        return [
+        argv = [
             *sandbox,
             *([sys.executable, "-I", "-c", _AS_NOBODY] if self._as_nobody else ()),
-            "sh", "-c", f"{LIMIT_PROCESSES}; {LIMITS}; {_SCRIPT}", "aideator",
+            "sh", "-c", f"{LIMIT_PROCESSES}; {LIMITS}; {_SCRIPT}", "aideator", *words,
         ]  # fmt: skip
+        return tree.seen_by(argv, as_itself=False)
 
     def _environment(self, directory: Path) -> dict[str, str]:
         network = network_environment(os.environ) if self._settings.check_network else {}

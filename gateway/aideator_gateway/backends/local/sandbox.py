@@ -34,6 +34,7 @@ def bubblewrap_command(
     directory: Path,
     *,
     readable: Iterable[str] = (),
+    options: Iterable[str] = (),
     network: bool = False,
     changes_user: bool = False,
 ) -> list[str]:
@@ -45,6 +46,8 @@ def bubblewrap_command(
         The only directory that can be written, under its own name.
     readable
         More files, directories and Unix sockets that can be reached, under their own names.
+    options
+        More options, for what is to be seen within ``directory``.
     network
         Whether it can reach the network; else it has a loopback of its own alone.
     changes_user
@@ -60,6 +63,7 @@ def bubblewrap_command(
         *(_open_to_all([*paths, str(directory)]) if changes_user else ("--unshare-user",)),
         *(word for path in paths for word in ("--ro-bind-try", path, path)),
         "--bind", str(directory), str(directory),
+        *options,
         "--chdir", str(directory),
         "--",
     ]  # fmt: skip

@@ -17,14 +17,16 @@ from aideator_gateway.command.cli.demo import demo
 from aideator_gateway.command.cli.diff import diff
 from aideator_gateway.command.cli.exits import CANCELLED, FAILED
 from aideator_gateway.command.cli.experiment import experiment
+from aideator_gateway.command.cli.export import export
 from aideator_gateway.command.cli.field_names import error_text
+from aideator_gateway.command.cli.judge import judge
 from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.cli.replay import replay
 from aideator_gateway.command.cli.results import list_runs, show
 from aideator_gateway.command.cli.run import run
 from aideator_gateway.command.cli.serve import scripted_model, serve
 from aideator_gateway.command.cli.upkeep import backup, compact, prune
-from aideator_gateway.command.terminal.text import one_line
+from aideator_gateway.printable import one_line
 from aideator_gateway.runs.problems import StartError
 from aideator_gateway.settings import SettingsError
 
@@ -34,13 +36,14 @@ from aideator_gateway.settings import SettingsError
 def cli() -> None:
     """Run one prompt on one Git repository in N isolated attempts and keep the best patch.
 
-    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 130 cancelled with Ctrl-C.
+    Exit codes: 0 done, 1 failed or refused, 2 wrong usage, 3 thresholds not reached, 130 cancelled
+    with Ctrl-C.
     """
 
 
 for command in (
-    run, demo, list_runs, show, diff, replay, select, apply, cancel, experiment, serve, prune,
-    backup, compact, scripted_model, config, completion,
+    run, demo, list_runs, show, diff, replay, select, apply, cancel, experiment, judge, export,
+    serve, prune, backup, compact, scripted_model, config, completion,
 ):  # fmt: skip
     cli.add_command(command)
 

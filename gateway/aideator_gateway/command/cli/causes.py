@@ -2,7 +2,8 @@
 
 from aideator.protocol import ErrorCode, Status
 from aideator_gateway.command.cli.field_names import with_flags
-from aideator_gateway.command.terminal.text import numbered, printable, sentence
+from aideator_gateway.command.terminal.text import numbered, sentence
+from aideator_gateway.printable import printable
 from aideator_gateway.runs.model import Run
 
 

@@ -23,7 +23,8 @@ from aideator_gateway.command.terminal import patches
 from aideator_gateway.command.terminal.pager import page
 from aideator_gateway.command.terminal.reading import Reading
 from aideator_gateway.command.terminal.tables import files_table, model_line, variations_table
-from aideator_gateway.command.terminal.text import name, one_line
+from aideator_gateway.command.terminal.text import name
+from aideator_gateway.printable import one_line
 from aideator_gateway.runs.model import Run, Variation
 
 SHORT = "v N patch, d N M diff, t N transcript, c N choose, a N apply, n none, ? help"

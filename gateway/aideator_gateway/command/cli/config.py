@@ -13,7 +13,7 @@ from rich.text import Text
 from aideator_gateway.command.cli.options import json_option, settings_options
 from aideator_gateway.command.cli.output import console, say, say_json
 from aideator_gateway.command.datadir import running_gateway
-from aideator_gateway.command.terminal.text import printable
+from aideator_gateway.printable import printable
 from aideator_gateway.providers import NamedProvider
 from aideator_gateway.settings import Settings
 

@@ -14,7 +14,7 @@ import click
 from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.checkout import git
 from aideator_gateway.command.cli.output import say
-from aideator_gateway.command.terminal.text import one_line
+from aideator_gateway.printable import one_line
 from aideator_gateway.runs.model import Run
 
 FETCH_SECONDS = 120

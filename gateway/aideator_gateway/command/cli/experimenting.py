@@ -2,7 +2,7 @@
 
 import platform
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -10,26 +10,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import click
-
-from aideator.protocol import Styles
 from aideator_gateway.command.cli.connect import LeftAtOnce, for_reading, for_runs
-from aideator_gateway.command.cli.exits import CANCELLED, COMPLETED, FAILED
+from aideator_gateway.command.cli.exits import CANCELLED, COMPLETED, FAILED, NOT_REACHED
+from aideator_gateway.command.cli.experiment_files import explained, journal_of, read_file
 from aideator_gateway.command.cli.output import say, say_json
 from aideator_gateway.command.cli.progress_line import ProgressLine
-from aideator_gateway.command.cli.repository import url_of
-from aideator_gateway.command.datadir import EXPERIMENTS
+from aideator_gateway.command.cli.reporting import Wanted, missed, say_results
 from aideator_gateway.command.experiment_gateway import ExperimentGateway
 from aideator_gateway.command.terminal.experiments import ending_text
 from aideator_gateway.experiments.beginning import Beginning, begin, resumed
-from aideator_gateway.experiments.definition import Experiment
 from aideator_gateway.experiments.ending import Ending
-from aideator_gateway.experiments.file import ExperimentFileError, read_experiment
-from aideator_gateway.experiments.journal import Journal, JournalError, read_journal
+from aideator_gateway.experiments.journal import Journal, read_journal
 from aideator_gateway.experiments.progress import Progress
 from aideator_gateway.experiments.runner import Runner
 from aideator_gateway.experiments.state import State
 from aideator_gateway.experiments.stop import Stop
+from aideator_gateway.experiments.thresholds import Thresholds
 from aideator_gateway.settings import Settings
 
 PAST_RUNS = 500
@@ -43,11 +39,11 @@ def plan(file: Path, flags: dict[str, Any], *, as_json: bool) -> None:
     from aideator_gateway.experiments.forecast import forecast  # noqa: PLC0415
 
     settings = Settings.load(flags)
-    read, _ = _read(file, settings)
-    with _explained(), for_reading(settings) as client:
+    read, _ = read_file(file, settings)
+    with explained(), for_reading(settings) as client:
         past = client.runs(PAST_RUNS)
-    with _explained():
-        state = State.of(read_journal(_journal(settings, read)))
+    with explained():
+        state = State.of(read_journal(journal_of(settings, read)))
         scripted = state.begun[-1].scripted if state.begun else False
         named = flags.get("model") is not None
         found = forecast(
@@ -60,19 +56,20 @@ def plan(file: Path, flags: dict[str, Any], *, as_json: bool) -> None:
         say(line)
 
 
-def carry_out(file: Path, flags: dict[str, Any], *, as_json: bool) -> int:
-    """Carry out an experiment, and return the command's exit code."""
+def carry_out(file: Path, flags: dict[str, Any], wanted: Wanted, *, as_json: bool) -> int:
+    """Carry out an experiment, say what came of it, and return the command's exit code."""
     settings = Settings.load(flags)
-    read, local = _read(file, settings)
+    read, local = read_file(file, settings)
+    thresholds = wanted.checked(read)
     settings = Settings.load({**flags, "allow_file": local or flags.get("allow_file")})
     settings = settings.model_copy(
         update={"max_concurrent_runs": max(read.at_once, settings.max_concurrent_runs)}
     )
     stop = Stop()
-    with _explained(), for_runs(settings, flags) as client:
+    with explained(), for_runs(settings, flags) as client:
         named = flags.get("model") is not None and not settings.demo
         ready = client.readiness()
-        with Journal.opened(_journal(settings, read)) as journal, stoppable(stop):
+        with Journal.opened(journal_of(settings, read)) as journal, stoppable(stop):
             beginning = begin(
                 journal,
                 read,
@@ -88,40 +85,16 @@ def carry_out(file: Path, flags: dict[str, Any], *, as_json: bool) -> int:
                     beginning, journal, ExperimentGateway(client), stop=stop, tell=line.tell
                 )
                 ending = runner.carry_out()
-    return _said(ending, line.last, as_json=as_json)
-
-
-def _read(file: Path, settings: Settings) -> tuple[Experiment, bool]:
-    """Return the experiment of a file, and whether a repository of it is on this machine."""
-
-    def repository_url(repository: str, ref: str | None) -> str:
-        try:
-            return url_of(repository, ref)[0]
-        except click.ClickException as error:
-            raise ValueError(error.message) from None
-
-    try:
-        found = read_experiment(file, Styles(settings.styles_dir), repository_url)
-    except ExperimentFileError as error:
-        raise click.ClickException(str(error)) from None
-    return found, any(task.repository.startswith("file:") for task in found.tasks)
-
-
-def _journal(settings: Settings, read: Experiment) -> Path:
-    return settings.data_dir / EXPERIMENTS / f"{read.name}.jsonl"
+        code = _said(ending, line.last, as_json=as_json)
+        plan, state = beginning.plan, beginning.state
+        found = say_results(plan, state, client, settings, wanted, table=not as_json)
+    if code == COMPLETED:
+        return _thresholds_said(missed(plan, found, thresholds), thresholds, as_json=as_json)
+    return code
 
 
 def _versions() -> dict[str, str]:
     return {"aideator": version("aideator"), "python": platform.python_version()}
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what is wrong with a journal into an error of the command."""
-    try:
-        yield
-    except JournalError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @contextmanager
@@ -165,3 +138,12 @@ def _said(ending: Ending, last: Progress | None, *, as_json: bool) -> int:
     if ending.complete:
         return COMPLETED
     return CANCELLED if ending.stopped and not ending.why else FAILED
+
+
+def _thresholds_said(missing: Sequence[str], thresholds: Thresholds, *, as_json: bool) -> int:
+    """Say which thresholds are not reached, and return the exit code."""
+    if thresholds and as_json:
+        say_json({"event": "thresholds", "reached": not missing, "missing": missing})
+    for one in missing:
+        say(f"Not reached: {one}", err=True)
+    return NOT_REACHED if missing else COMPLETED

@@ -15,7 +15,8 @@ from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import running_gateway
 from aideator_gateway.command.gateways import living
-from aideator_gateway.command.terminal.text import one_line, repository
+from aideator_gateway.command.terminal.text import repository
+from aideator_gateway.printable import one_line
 from aideator_gateway.runs.model import Run
 from aideator_gateway.settings import Settings, SettingsError
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from aideator_gateway.command.terminal.text import printable
+from aideator_gateway.printable import printable
 
 PIPED_WIDTH = 160
 """Width of tables where no terminal says."""

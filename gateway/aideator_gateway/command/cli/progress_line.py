@@ -10,8 +10,8 @@ import click
 
 from aideator_gateway.command.cli.output import say, say_json
 from aideator_gateway.command.terminal.experiments import progress_text
-from aideator_gateway.command.terminal.text import printable
 from aideator_gateway.experiments.progress import Progress
+from aideator_gateway.printable import printable
 
 
 class ProgressLine:

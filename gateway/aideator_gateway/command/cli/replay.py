@@ -19,7 +19,8 @@ from aideator_gateway.command.cli.output import console, say
 from aideator_gateway.command.cli.results import variation_of
 from aideator_gateway.command.terminal import patches
 from aideator_gateway.command.terminal.live import live_view
-from aideator_gateway.command.terminal.text import counted, one_line
+from aideator_gateway.command.terminal.text import counted
+from aideator_gateway.printable import one_line
 from aideator_gateway.runs.frames import Completion, Failure, Message, describe
 from aideator_gateway.runs.model import PatchStat, Variation
 from aideator_gateway.settings import Settings

@@ -25,7 +25,7 @@ from aideator_gateway.command.terminal.tables import (
     title_line,
     variations_table,
 )
-from aideator_gateway.command.terminal.text import printable
+from aideator_gateway.printable import printable
 from aideator_gateway.runs.model import Run, Variation
 from aideator_gateway.settings import Settings
 

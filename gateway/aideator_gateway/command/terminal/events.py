@@ -4,13 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from aideator_gateway.command.terminal.text import (
-    counted,
-    duration,
-    figures,
-    one_line,
-    patch_size,
-)
+from aideator_gateway.command.terminal.text import counted, duration, figures, patch_size
+from aideator_gateway.printable import one_line
 from aideator_gateway.runs.frames import STREAM_EVENTS, Checked, Completion, Failure, Message
 from aideator_gateway.runs.model import CheckResult, CheckStatus
 

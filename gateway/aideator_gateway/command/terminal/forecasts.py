@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from aideator_gateway.command.terminal.experiments import dollars
-from aideator_gateway.command.terminal.text import counted, joined, one_line
+from aideator_gateway.command.terminal.text import counted, joined
 from aideator_gateway.experiments.definition import Experiment
 from aideator_gateway.experiments.forecast import CostOfOne, Forecast
+from aideator_gateway.printable import one_line
 
 
 def forecast_lines(experiment: Experiment, found: Forecast) -> Iterator[str]:

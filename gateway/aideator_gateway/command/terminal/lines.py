@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.text import Text
 
 from aideator_gateway.command.terminal.events import VariationEvent, describe, is_speech
-from aideator_gateway.command.terminal.text import colour, printable, short_name
+from aideator_gateway.command.terminal.text import colour, short_name
 from aideator_gateway.command.terminal.view import View
+from aideator_gateway.printable import printable
 from aideator_gateway.runs.frames import Failure, Message
 from aideator_gateway.runs.model import Variation
 

@@ -17,7 +17,8 @@ from aideator_gateway.command.terminal.events import (
     describe,
     is_speech,
 )
-from aideator_gateway.command.terminal.text import SCRIPTED, colour, figures, name, printable
+from aideator_gateway.command.terminal.text import SCRIPTED, colour, figures, name
+from aideator_gateway.printable import printable
 from aideator_gateway.runs.frames import Checked, Completion, Failure, Message
 from aideator_gateway.runs.model import Variation
 

@@ -4,7 +4,8 @@ from rich.console import Console
 from rich.text import Text
 
 from aideator_gateway.command.terminal import asis
-from aideator_gateway.command.terminal.text import counted, name, patch_size, printable
+from aideator_gateway.command.terminal.text import counted, name, patch_size
+from aideator_gateway.printable import printable
 from aideator_gateway.runs.model import Variation
 
 STYLES = (
@@ -40,12 +41,17 @@ def show(console: Console, patch: bytes, *, at_most: int | None = None) -> int:
         # Piped, a patch stays what it is: files in other encodings are in it as they are.
         asis.write(patch)
         return 0
-    # Only a newline ends a line of a patch; all else that may look like an end is shown.
-    lines = patch.decode(errors="replace").removesuffix("\n").split("\n") if patch else []
+    lines = lines_of(patch)
     for line in lines[:at_most]:
-        console.print(Text(printable(line), style=_style(line)), soft_wrap=True)
+        console.print(Text(printable(line), style=style_of(line)), soft_wrap=True)
     return len(lines) - len(lines[:at_most])
 
 
-def _style(line: str) -> str:
+def lines_of(patch: bytes) -> list[str]:
+    """Return a patch's lines: only a newline ends one, all else that looks so is shown."""
+    return patch.decode(errors="replace").removesuffix("\n").split("\n") if patch else []
+
+
+def style_of(line: str) -> str:
+    """Return the style of a patch's line."""
     return next((style for start, style in STYLES if line.startswith(start)), "")

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from aideator.protocol import AnyEvent
 from aideator_gateway.command.terminal.events import VariationEvent, describe, is_speech
-from aideator_gateway.command.terminal.text import printable
+from aideator_gateway.printable import printable
 from aideator_gateway.runs.frames import Completion, Failure, Message
 from aideator_gateway.runs.frames import describe as as_clients_see
 

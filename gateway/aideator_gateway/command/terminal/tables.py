@@ -13,11 +13,10 @@ from aideator_gateway.command.terminal.text import (
     counted,
     duration,
     money,
-    one_line,
     patch_size,
-    printable,
     repository,
 )
+from aideator_gateway.printable import one_line, printable
 from aideator_gateway.runs.model import Run, Variation
 
 PROMPT = 100
@@ -160,12 +159,14 @@ def _brief(prompt: str) -> str:
 
 
 def model_line(run: Run) -> str:
-    """Return what a run works with: commit, isolation, model."""
+    """Return what a run works with: commit, isolation, copies, model."""
     parts = []
     if run.commit:
         parts.append(f"commit {run.commit[:12]}")
     if run.isolation:
         parts.append(f"isolation: {run.isolation}")
+    if run.copies:
+        parts.append(f"copies: {run.copies}")
     models = {v.condition.model or run.model for v in run.variations}
     scripted = f" ({SCRIPTED})" if run.scripted else ""
     parts.append(f"model: {one_line(', '.join(sorted(models)))}{scripted}")

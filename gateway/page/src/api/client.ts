@@ -56,6 +56,22 @@ export async function fetchBytes(path: string, signal?: AbortSignal): Promise<Ui
   return new Uint8Array(await response.arrayBuffer());
 }
 
+/** Fetch a page of HTML, read but not shown: nothing in it runs, and nothing is loaded. */
+export async function fetchPage(path: string): Promise<Document> {
+  const found = await new Promise<Document | null>((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open("GET", path);
+    request.responseType = "document";
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
+    request.onloadend = () => resolve(request.status === 200 ? request.responseXML : null);
+    request.send();
+  });
+  if (found) return found;
+  // What is wrong is said in JSON, which that does not read.
+  await raw(path);
+  throw new Problem(0, "unreadable", "The server's answer is no page.");
+}
+
 export async function raw(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {

@@ -15,6 +15,9 @@ import { theme, type Theme } from "../theme";
 import "./style.css";
 
 const NewRun = lazy(() => import("../../views/NewRun"));
+const Experiments = lazy(() => import("../../views/Experiments"));
+const ExperimentReport = lazy<{ name: string }>(() => import("../../views/Experiments/Report"));
+const Judge = lazy<{ name: string }>(() => import("../../views/Judge"));
 const Run = lazy<{ id: string; rest: string[] }>(() => import("../../views/Run"));
 
 export function App() {
@@ -28,6 +31,7 @@ export function App() {
     { keys: ["?"], what: "Show these keys", run: () => setHelp(true) },
     { keys: ["n"], what: "Start a new run", run: () => go("/new") },
     { keys: ["l"], what: "List of runs", run: () => go("/") },
+    { keys: ["e"], what: "Experiments", run: () => go("/experiments") },
   ]);
   return (
     <>
@@ -79,6 +83,9 @@ function View() {
     if (first === undefined) document.title = "AIdeator";
   }, [first]);
   if (first === "new") return <NewRun />;
+  if (first === "experiments" && second && rest[0] === "judge") return <Judge key={second} name={second} />;
+  if (first === "experiments" && second) return <ExperimentReport key={second} name={second} />;
+  if (first === "experiments") return <Experiments />;
   if (first === "runs" && second) return <Run key={second} id={second} rest={rest} />;
   return <List />;
 }

@@ -87,6 +87,9 @@ export function List() {
     <div class="list-view">
       <div class="list-head">
         <h1>Runs</h1>
+        <a class="grow" href="#/experiments">
+          Experiments
+        </a>
         <input
           ref={field}
           type="search"

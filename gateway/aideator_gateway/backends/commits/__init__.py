@@ -1,0 +1,1 @@
+"""Commits that runs work on: each fetched and checked out once, then kept for later runs."""

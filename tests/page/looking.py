@@ -1,0 +1,44 @@
+"""Looks at views one after the other, for what not everybody could read."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+AXE = Path(__file__).parents[2] / "gateway/page/node_modules/axe-core/axe.min.js"
+
+RULES = """axe.run(document, {resultTypes: ["violations"]}).then((result) =>
+  result.violations
+    .filter((found) => ["serious", "critical"].includes(found.impact))
+    .map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ")}`))
+"""
+
+Act = Callable[[Page], object]
+
+
+class Looking:
+    """Shows one view after the other, and keeps what axe finds in them."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.findings: list[str] = []
+        self._page = page
+        self._url = url
+
+    def show(self, path: str, selector: str, act: Act | None = None, then: str = "") -> None:
+        page = self._page
+        page.goto(f"{self._url}/{path}")
+        expect(page.locator(selector).first).to_be_visible()
+        if act:
+            act(page)
+        if then:
+            expect(page.locator(then).first).to_be_visible()
+        page.evaluate(AXE.read_text())
+        name = f"{path} {then}"
+        self.findings.extend(f"{name}: {found}" for found in page.evaluate(RULES))
+        # A dialog has a scroll bar of its own.
+        boxes = "[document.documentElement, ...document.querySelectorAll('dialog')]"
+        width = page.evaluate(f"Math.max(...{boxes}.map(e => e.scrollWidth - e.clientWidth))")
+        if width > 0:
+            self.findings.append(f"{name} is {width} px too wide")
+        if act:
+            page.keyboard.press("Escape")
