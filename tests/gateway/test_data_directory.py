@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -129,6 +130,30 @@ def test_a_sandbox_is_removed_by_its_own_gateway_or_after_its_death(tmp_path: Pa
     assert list(work.iterdir()) == [made["b"]]
     asyncio.run(theirs.aclose())
     assert not work.exists()
+
+
+def test_what_a_dead_gateway_left_running_in_a_sandbox_is_ended_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    """As bubblewrap, which for a moment does not know yet that it is to die with its parent."""
+    work = tmp_path / "work"
+    mine, theirs = WorkDirectory(work, "gw_mine"), WorkDirectory(work, "gw_theirs")
+    homes = {"theirs": theirs.make("a") / "v1/home", "mine": mine.make("b") / "v1/home",
+             "alike": work / "aa/v1/home"}  # fmt: skip
+    running = {
+        name: subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"], "HOME": str(home)})
+        for name, home in homes.items()
+    }
+    try:
+        asyncio.run(mine.clear(lambda owner: owner == "gw_theirs"))
+        assert [process.poll() for process in running.values()] == [None] * 3
+        asyncio.run(mine.clear(lambda _: False))
+        assert running["theirs"].wait(10) == -signal.SIGKILL
+        assert [running[name].poll() for name in ("mine", "alike")] == [None] * 2
+    finally:
+        for process in running.values():
+            process.kill()
+            process.wait()
 
 
 def test_a_sandbox_that_could_not_be_marked_is_removed_all_the_same(tmp_path: Path) -> None:

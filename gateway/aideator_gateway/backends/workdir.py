@@ -5,8 +5,10 @@ what is marked is ever removed, and only by its own gateway or once that one has
 """
 
 import contextlib
+import os
 import re
 import secrets
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +20,8 @@ MARKER = ".aideator-run"
 _DISCARDED = re.compile(r"\.discarded\.(?P<owner>gw_\w+)\..+")
 
 _TRIES = 100
+
+_PROCESSES = Path("/proc")
 
 
 class WorkDirectory:
@@ -95,8 +99,16 @@ class WorkDirectory:
         self._removals.begin(directory)
 
     async def clear(self, alive: Callable[[str], bool]) -> None:
-        """Remove what gateways left that have died."""
-        self._begin(lambda owner: owner != self._owner and not alive(owner))
+        """Remove what gateways left that have died, and end what still runs in it."""
+
+        def left(owner: str) -> bool:
+            return owner != self._owner and not alive(owner)
+
+        for entry in self._entries():
+            owner = owner_of(entry)
+            if owner is not None and left(owner) and not _DISCARDED.fullmatch(entry.name):
+                _end_what_runs_in(entry)
+        self._begin(left)
         await self._removals.wait()
 
     async def aclose(self) -> None:
@@ -110,15 +122,34 @@ class WorkDirectory:
             self._path.rmdir()
 
     def _begin(self, wanted: Callable[[str], bool]) -> None:
-        try:
-            entries = list(self._path.iterdir())
-        except OSError:
-            return
-        for entry in entries:
+        for entry in self._entries():
             owner = owner_of(entry)
             if owner is not None and wanted(owner):
                 discarded = _DISCARDED.fullmatch(entry.name)
                 self._removals.begin(entry if discarded else self._discarded(entry))
+
+    def _entries(self) -> list[Path]:
+        try:
+            return list(self._path.iterdir())
+        except OSError:
+            return []
+
+
+def _end_what_runs_in(directory: Path) -> None:
+    """Kill the processes that have their home in the directory of a run.
+
+    All of a sandbox die with their gateway, with one exception: a bubblewrap that its parent has
+    just started waits for it before it asks to die with it, and then for ever.
+    """
+    home = b"HOME=" + os.fsencode(directory) + b"/"
+    for process in _PROCESSES.glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if any(entry.startswith(home) for entry in _environment(process)):
+                os.kill(int(process.name), signal.SIGKILL)
+
+
+def _environment(process: Path) -> list[bytes]:
+    return (process / "environ").read_bytes().split(b"\0")
 
 
 def owner_of(directory: Path) -> str | None:
