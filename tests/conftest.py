@@ -1,5 +1,6 @@
 """Fixtures that more than one kind of test needs."""
 
+import os
 import random
 import signal
 import tempfile
@@ -21,6 +22,13 @@ for _number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
             _number,
             signal.default_int_handler if _number is signal.SIGINT else signal.SIG_DFL,
         )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors: a third of the time a test waits for a program."""
+    del config
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

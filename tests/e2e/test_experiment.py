@@ -90,7 +90,8 @@ def check_nothing_missing_or_twice(lab: Lab, attempts: int) -> None:
 
 
 def test_ctrl_c_waits_for_what_is_at_work(lab: Lab) -> None:
-    lab.write(at_once=1)
+    # More than is done until Ctrl-C has been heard, however long that takes.
+    lab.write(at_once=1, repeats=50)
     words = ("experiment", "run", "experiment.toml", *FLAGS)
     with terminal(*words, cwd=lab.directory, width=120, **lab.settings) as shown:
         shown.read_until("at work")

@@ -81,7 +81,7 @@ def test_keys_say_who_is_looked_at_in_80_by_24(repository: Path, tmp_path: Path)
         assert shown.finish() == 130
 
 
-SHELL = ("bash", "-mc", '"$@"; echo "left $?"; stty -a; fg 2>/dev/null; echo over', "sh")
+SHELL = ("bash", "-mc", '"$@"; echo "left $?"; stty -a; fg 2>/dev/null; echo "all is over"', "sh")
 """A shell with job control, which says how it found the terminal."""
 
 
@@ -130,7 +130,7 @@ def test_ctrl_z_leaves_the_terminal_as_it_was_and_coming_back_takes_it_again(
         shown.type("1")
         screen.wait_until(lambda rows: seen(rows) == 1)
         shown.type(CTRL_C)
-        shown.read_until("over")
+        shown.read_until("all is over")
         assert shown.modes & RAW == RAW
 
 

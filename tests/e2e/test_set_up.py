@@ -1,4 +1,7 @@
-"""While copies are made or removed: whoever cancels or stops does not wait for either."""
+"""While copies are made or removed: whoever cancels or stops does not wait for either.
+
+Where there are overlays nothing is copied; so these gateways have none.
+"""
 
 import signal
 import time
@@ -16,13 +19,18 @@ from tests.support.programs import Programs
 FLAGS = ("--backend", "local", "--allow-file")
 DEMO = (*FLAGS, "--demo", "--demo-tokens-per-second", "1000")
 
+OF_A_RUN = "/run_"
+"""In the path of a run's directory, and not in what a gateway tries when it starts."""
+
 PROMPT_SECONDS = 6.0
 """Two are promised, and a busy machine may be late; but what is held here never ends by itself."""
 
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Programs:
-    return Programs(tmp_path / "bin")
+    found = Programs(tmp_path / "bin")
+    found.fail("unshare")
+    return found
 
 
 def cancel(gateway: Gateway, run_id: str) -> None:
@@ -34,12 +42,13 @@ def cancel(gateway: Gateway, run_id: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "word", "count"), [("git", "fetch", 1), ("git", "checkout", 1), ("cp", "", 3)]
+    ("program", "part", "count"),
+    [("git", " fetch ", 1), ("git", " read-tree ", 1), ("cp", OF_A_RUN, 3)],
 )
 def test_cancel_is_heard_at_each_step_of_set_up(
-    shared_repository: Path, tmp_path: Path, programs: Programs, program: str, word: str, count: int
+    shared_repository: Path, tmp_path: Path, programs: Programs, program: str, part: str, count: int
 ) -> None:
-    programs.hold(program, word)
+    programs.hold(program, part)
     with (
         ScriptedModel(Script({}, default=[[Text("Nothing to do.")]])) as model,
         serving(
@@ -80,7 +89,7 @@ def test_the_end_of_a_run_does_not_wait_for_its_files_to_be_removed(
     end: Callable[[Gateway, Programs, str], None],
 ) -> None:
     for program in held:
-        programs.hold(program)
+        programs.hold(program, OF_A_RUN)
     with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
         end(gateway, programs, run_id)
@@ -91,8 +100,8 @@ def test_the_end_of_a_run_does_not_wait_for_its_files_to_be_removed(
 def test_stopping_the_gateway_waits_neither_for_copies_nor_for_their_removal(
     shared_repository: Path, tmp_path: Path, programs: Programs
 ) -> None:
-    programs.hold("cp")
-    programs.hold("rm")
+    programs.hold("cp", OF_A_RUN)
+    programs.hold("rm", OF_A_RUN)
     with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=3)
         programs.wait_held("cp", 3)
@@ -109,11 +118,11 @@ def test_stopping_the_gateway_waits_neither_for_copies_nor_for_their_removal(
         assert gateway.run(run_id)["status"] == "interrupted"
 
 
-@pytest.mark.parametrize(("program", "word"), [("git", "fetch"), ("cp", "")])
+@pytest.mark.parametrize(("program", "part"), [("git", " fetch "), ("cp", OF_A_RUN)])
 def test_what_sets_up_does_not_outlive_a_gateway_that_is_killed(
-    shared_repository: Path, tmp_path: Path, programs: Programs, program: str, word: str
+    shared_repository: Path, tmp_path: Path, programs: Programs, program: str, part: str
 ) -> None:
-    programs.hold(program, word)
+    programs.hold(program, part)
     with serving(tmp_path / "data", *DEMO, PATH=programs.path) as gateway:
         gateway.create(github_url=shared_repository.as_uri(), variations=1)
         programs.wait_held(program)

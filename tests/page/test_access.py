@@ -17,6 +17,9 @@ from tests.support.gateways import Gateway, serving
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SIZES = {360: 740, 1280: 800, 3840: 2160}
+
+ALWAYS = (("light", 360), ("dark", 1280), ("light", 3840))
+"""What is looked at each time: both themes and all widths; the rest takes a minute more."""
 LONG = "a-name-that-is-longer-than-any-column-is-wide-and-has-no-space-in-it-to-break-at"
 
 
@@ -70,8 +73,14 @@ def click(name: str) -> Act:
     return lambda page: page.get_by_role("button", name=name).first.click()
 
 
-@pytest.mark.parametrize("width", list(SIZES))
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("theme", "width"),
+    [
+        pytest.param(theme, width, marks=() if (theme, width) in ALWAYS else pytest.mark.soak)
+        for theme in ("light", "dark")
+        for width in SIZES
+    ],
+)
 def test_every_view_can_be_read_by_everybody(
     visit: Open,
     demo_gateway: Gateway,

@@ -29,11 +29,15 @@ class Programs:
         assert found
         return f'exec {shlex.quote(found)} "$@"'
 
-    def hold(self, name: str, word: str = "") -> None:
-        """Let a program, where ``word`` is among its arguments, wait until it is let go."""
+    def fail(self, name: str) -> None:
+        """Let a program do nothing, and say that it failed."""
+        self.write(name, "exit 1")
+
+    def hold(self, name: str, part: str = "") -> None:
+        """Let a program, where ``part`` is in its arguments, wait until it is let go."""
         self.write(
             name,
-            f'case " $* " in *" {word}"*) ;; *) {self.real(name)};; esac\n'
+            f'case " $* " in *"{part}"*) ;; *) {self.real(name)};; esac\n'
             f"echo $$ >> {self._held(name)}\n"
             # Not for ever, should a test fail that was to let it go.
             f"for _ in $(seq {_HELD_SECONDS}0); do\n"
