@@ -64,6 +64,26 @@ def test_every_event_comes_out_at_once(broker: RunningBroker, raw: RawServer, ru
     assert ended - arrived[b"data: half"] > 0.5
 
 
+def test_a_request_that_follows_at_once_has_its_time(
+    broker: RunningBroker, raw: RawServer, run: str
+) -> None:
+    """Longer than a connection may be idle for, which it is not."""
+    raw.pieces = [HEAD, chunk(b"data: x\n\n"), 1.5, END]
+    body = json.dumps(request()).encode()
+    head = (
+        f"POST /v1/messages HTTP/1.1\r\nhost: b\r\nx-api-key: {token(run, provider='raw')}\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
+    ).encode()
+    with socket.create_connection(("127.0.0.1", broker.ready["port"]), timeout=30) as connection:
+        connection.sendall((head + body) * 2)
+        got = b""
+        while got.count(b"\r\n0\r\n\r\n") < 2:
+            more = connection.recv(65536)
+            assert more, got
+            got += more
+    assert got.count(b"data: x") == 2
+
+
 def test_a_whole_message_comes_out_and_is_counted(
     broker: RunningBroker, replies: RepliesByRun, run: str
 ) -> None:

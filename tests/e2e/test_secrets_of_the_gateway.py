@@ -20,6 +20,8 @@ def test_only_agents_are_given_the_key_and_nobody_the_token(
     own = ["cp", "git", "rm", *(["bwrap"] if shutil.which("bwrap") else [])]
     for name in own:
         programs.record(name)
+    # Where there are overlays nothing is copied.
+    programs.fail("unshare")
     # A client that knows an engine's version, but of no engine.
     programs.record("dagger", "echo dagger v0.21.8")
     programs.record("docker", "exit 0")

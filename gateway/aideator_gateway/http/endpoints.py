@@ -1,6 +1,9 @@
 """Every endpoint of the API, declared once: path, handler, models and codes."""
 
+from pydantic import TypeAdapter
+
 from aideator_gateway.experiments.judging import Judging, NewJudgment
+from aideator_gateway.experiments.judgments import Judge
 from aideator_gateway.experiments.report.model import Report
 from aideator_gateway.experiments.summary import ExperimentList
 from aideator_gateway.http import cursor, handlers
@@ -261,7 +264,7 @@ ENDPOINTS = (
                 "name": "judge",
                 "in": "query",
                 "description": "Who judges; those who do not say are taken for one.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 80},
+                "schema": TypeAdapter(Judge).json_schema(),
             },
             {
                 "name": "again",

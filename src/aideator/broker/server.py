@@ -141,10 +141,12 @@ def bounded_protocol(waiting: Waiting) -> type[H11Protocol]:
             application = self.app
 
             async def app(scope: Scope, receive: Receive, send: Send) -> None:
+                # When this returns, the next request may be under way already.
+                cycle = self.cycle
                 try:
                     await application(scope, receive, send)
                 finally:
-                    if not self.cycle.response_complete:
+                    if not cycle.response_complete:
                         # It breaks off. What is left to be read will not be waited for.
                         waiting.add(self)
 
