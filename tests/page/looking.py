@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 AXE = Path(__file__).parents[2] / "gateway/page/node_modules/axe-core/axe.min.js"
@@ -12,6 +13,20 @@ RULES = """axe.run(document, {resultTypes: ["violations"]}).then((result) =>
     .filter((found) => ["serious", "critical"].includes(found.impact))
     .map((found) => `${found.id}: ${found.nodes.map((node) => node.html).join(" | ")}`))
 """
+
+SIZES = {360: 740, 1280: 800, 3840: 2160}
+
+_ALWAYS = (("light", 360), ("dark", 1280), ("light", 3840))
+
+THEMES_AND_WIDTHS = pytest.mark.parametrize(
+    ("theme", "width"),
+    [
+        pytest.param(theme, width, marks=() if (theme, width) in _ALWAYS else pytest.mark.soak)
+        for theme in ("light", "dark")
+        for width in SIZES
+    ],
+)
+"""Both themes and all widths; each with each, which takes minutes, in ``make test-browser``."""
 
 Act = Callable[[Page], object]
 

@@ -9,17 +9,13 @@ from playwright.sync_api import Page
 from aideator_gateway.scripted_model.script import Drop, Hang, Reply, Text, Thinking, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
-from tests.page.looking import Act, Looking
+from tests.page.looking import SIZES, THEMES_AND_WIDTHS, Act, Looking
 from tests.page.tasks import MARKDOWN
 from tests.support.gateways import Gateway, serving
 
 # Two dozen views a test, and axe takes its time with each.
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-SIZES = {360: 740, 1280: 800, 3840: 2160}
-
-ALWAYS = (("light", 360), ("dark", 1280), ("light", 3840))
-"""What is looked at each time: both themes and all widths; the rest takes a minute more."""
 LONG = "a-name-that-is-longer-than-any-column-is-wide-and-has-no-space-in-it-to-break-at"
 
 
@@ -73,14 +69,7 @@ def click(name: str) -> Act:
     return lambda page: page.get_by_role("button", name=name).first.click()
 
 
-@pytest.mark.parametrize(
-    ("theme", "width"),
-    [
-        pytest.param(theme, width, marks=() if (theme, width) in ALWAYS else pytest.mark.soak)
-        for theme in ("light", "dark")
-        for width in SIZES
-    ],
-)
+@THEMES_AND_WIDTHS
 def test_every_view_can_be_read_by_everybody(
     visit: Open,
     demo_gateway: Gateway,

@@ -18,8 +18,7 @@ from aideator_gateway.experiments.stop import Stop
 from tests.experiments.finished import carried_out, hostile, of_rates, plays, reported
 from tests.experiments.scripted_gateway import experiment, task
 from tests.page.conftest import Open
-from tests.page.looking import AXE, RULES, Looking
-from tests.page.test_access import SIZES
+from tests.page.looking import AXE, RULES, SIZES, THEMES_AND_WIDTHS, Looking
 from tests.support.gateways import Gateway, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -114,8 +113,7 @@ def test_a_hostile_experiment_is_shown_and_inert(
         assert own.page.locator(".r-report").evaluate("e => getComputedStyle(e).display") == "grid"
 
 
-@pytest.mark.parametrize("width", list(SIZES))
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@THEMES_AND_WIDTHS
 def test_it_can_be_read_by_everybody(
     visit: Open, gateway: Gateway, tmp_path: Path, theme: str, width: int
 ) -> None:
