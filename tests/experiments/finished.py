@@ -12,7 +12,7 @@ from aideator_gateway.experiments.definition import Experiment
 from aideator_gateway.experiments.journal import Journal, read_journal
 from aideator_gateway.experiments.judgments import Judgment
 from aideator_gateway.experiments.plan import Plan
-from aideator_gateway.experiments.report.making import plan_in, report_of
+from aideator_gateway.experiments.report.making import report_of
 from aideator_gateway.experiments.report.model import Report
 from aideator_gateway.experiments.runner import Runner
 from aideator_gateway.experiments.state import State
@@ -117,7 +117,7 @@ def carried_out(
 def plan_of_journal(directory: Path) -> tuple[Plan, State]:
     """Return the plan and the state of what was carried out there."""
     state = State.of(read_journal(journal_of(directory)))
-    return plan_in(state), state
+    return state.plan, state
 
 
 def reported(

@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aideator_gateway.experiments.entries import Begun
 from aideator_gateway.experiments.journal import read_journal
-from aideator_gateway.experiments.plan import plan_of
 from aideator_gateway.experiments.state import State
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.support.command import run
@@ -81,9 +79,8 @@ class Lab:
 
     def results(self) -> dict[str, list[list[float]]]:
         """Return what passed, by condition and task; each attempt has one result."""
-        begun = [entry for entry in self.entries if isinstance(entry, Begun)][-1]
-        plan = plan_of(begun.experiment, begun.model, begun.share_usd)
         state = State.of(self.entries)
+        plan = state.plan
         for attempt in plan.attempts:
             counted = [one for one in state.tries.get(attempt.id, []) if state.counts(one)]
             assert len(counted) == 1, attempt

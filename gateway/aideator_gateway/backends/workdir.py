@@ -104,11 +104,7 @@ class WorkDirectory:
         def left(owner: str) -> bool:
             return owner != self._owner and not alive(owner)
 
-        for entry in self._entries():
-            owner = owner_of(entry)
-            if owner is not None and left(owner) and not _DISCARDED.fullmatch(entry.name):
-                _end_what_runs_in(entry)
-        self._begin(left)
+        self._begin(left, first=_end_what_runs_in)
         await self._removals.wait()
 
     async def aclose(self) -> None:
@@ -121,18 +117,22 @@ class WorkDirectory:
         with contextlib.suppress(OSError):
             self._path.rmdir()
 
-    def _begin(self, wanted: Callable[[str], bool]) -> None:
-        for entry in self._entries():
-            owner = owner_of(entry)
-            if owner is not None and wanted(owner):
-                discarded = _DISCARDED.fullmatch(entry.name)
-                self._removals.begin(entry if discarded else self._discarded(entry))
-
-    def _entries(self) -> list[Path]:
+    def _begin(
+        self, wanted: Callable[[str], bool], first: Callable[[Path], None] = lambda _: None
+    ) -> None:
         try:
-            return list(self._path.iterdir())
+            entries = list(self._path.iterdir())
         except OSError:
-            return []
+            return
+        for entry in entries:
+            owner = owner_of(entry)
+            if owner is None or not wanted(owner):
+                continue
+            if _DISCARDED.fullmatch(entry.name):
+                self._removals.begin(entry)
+            else:
+                first(entry)
+                self._removals.begin(self._discarded(entry))
 
 
 def _end_what_runs_in(directory: Path) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +11,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from aideator_gateway.experiments.append_only import JournalError
-from aideator_gateway.experiments.definition import NAME, Experiment
+from aideator_gateway.experiments.definition import Experiment
+from aideator_gateway.experiments.directory import Version, journal_named, not_found, version_of
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.judgments import (
     AttemptRef,
@@ -26,7 +26,6 @@ from aideator_gateway.experiments.judgments import (
     take_back,
 )
 from aideator_gateway.experiments.pairs import Candidate, Order, Pair, candidates_of, pairs_of
-from aideator_gateway.experiments.plan import plan_of
 from aideator_gateway.experiments.state import State
 from aideator_gateway.runs.model import CheckStatus
 from aideator_gateway.runs.problems import Problem, invalid_field
@@ -87,7 +86,7 @@ class NewJudgment(BaseModel):
 class _Known:
     """What a journal says, as long as it stays as it is."""
 
-    version: tuple[int, int]
+    version: Version
     experiment: Experiment
     candidates: list[Candidate]
     pairs: list[Pair]
@@ -196,22 +195,16 @@ class Judgings:
 
     def _read(self, name: str) -> _Known:
         """Return what the journal says; it is read anew when it has changed."""
-        path = self._directory / f"{name}.jsonl"
-        # A name is no path, and a file beside the journals no journal.
-        if re.fullmatch(NAME, name) and path.is_file():
-            stat = path.stat()
-            version = (stat.st_mtime_ns, stat.st_size)
+        path = journal_named(self._directory, name)
+        version = version_of(path) if path else None
+        if path and version:
             if (known := self._known.get(name)) and known.version == version:
                 return known
             state = State.of(read_journal(path))
             if state.begun:
                 known = self._known[name] = _known(version, state)
                 return known
-        raise Problem(
-            "experiment_not_found",
-            f"There is no experiment {name!r:.80} in the data directory: aideator experiment run "
-            "carries one out.",
-        )
+        raise not_found(name)
 
     async def _compare(self, candidates: Iterable[Candidate]) -> None:
         """Look at patches that may be the same; most are told apart by their size."""
@@ -259,11 +252,10 @@ async def _thread(work: Callable[..., T], *arguments: object) -> T:
         raise Problem("journal_unusable", str(error)) from None
 
 
-def _known(version: tuple[int, int], state: State) -> _Known:
-    begun = state.begun[-1]
-    plan = plan_of(begun.experiment, begun.model, begun.share_usd)
+def _known(version: Version, state: State) -> _Known:
+    plan = state.plan
     candidates = candidates_of(plan, state)
-    return _Known(version, begun.experiment, candidates, pairs_of(candidates))
+    return _Known(version, plan.experiment, candidates, pairs_of(candidates))
 
 
 def _shown(experiment: Experiment, pair: Pair, order: Order) -> JudgingPair:

@@ -9,15 +9,20 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from aideator_gateway.experiments.directory import (
+    Version,
+    journal_named,
+    journals,
+    not_found,
+    version_of,
+)
 from aideator_gateway.experiments.judgments import judgments_file
 from aideator_gateway.experiments.report.request import UNUSABLE, Made, Request
-from aideator_gateway.experiments.summary import ExperimentSummary, journals, summary_of
+from aideator_gateway.experiments.summary import ExperimentSummary, summary_of
 from aideator_gateway.runs.problems import Problem
 
 Winners = Callable[[Collection[str]], Awaitable[Mapping[str, int]]]
 """Returns chosen variations by run, of the runs that it is given."""
-
-Version = tuple[int, int]
 
 EXTRA = ("numpy", "scipy", "choix")
 """What the extra ``experiments`` brings."""
@@ -84,11 +89,7 @@ class Reports:
         """
         known = await asyncio.to_thread(self._read_one, name)
         if known is None or known.summary is None:
-            raise Problem(
-                "experiment_not_found",
-                f"There is no experiment {name!r:.80} in the data directory: aideator experiment "
-                "run carries one out.",
-            )
+            raise not_found(name)
         if known.summary.problem:
             raise Problem("journal_unusable", known.summary.problem)
         if any(importlib.util.find_spec(package) is None for package in self._needs):
@@ -98,7 +99,7 @@ class Reports:
                 "pip install 'aideator[experiments]'.",
             )
         winners = dict(await self._winners(known.runs))
-        judgments = await asyncio.to_thread(_version, judgments_file(self._path(name)))
+        judgments = await asyncio.to_thread(version_of, judgments_file(self._path(name)))
         state = (known.version, judgments, winners)
         async with self._turn:
             before = self._made.get(name)
@@ -122,32 +123,22 @@ class Reports:
         return [known for path in paths if (known := self._read(path)) is not None]
 
     def _read_one(self, name: str) -> _Known | None:
-        # A name is no path, and a file beside the journals no journal.
-        path = next((one for one in journals(self._directory) if one.stem == name), None)
+        path = journal_named(self._directory, name)
         return None if path is None else self._read(path)
 
     def _read(self, path: Path) -> _Known | None:
         """Return what a journal says in short; it is read anew when it has changed."""
-        version = _version(path)
-        known = self._known.get(path.stem)
-        if version is None or (known is not None and known.version == version):
-            return known if version else None
-        try:
-            said = summary_of(path)
-        except FileNotFoundError:
+        version = version_of(path)
+        if version is None:
             return None
-        known = _Known(version, *(said or (None, frozenset())))
-        self._known[path.stem] = known
+        known = self._known.get(path.stem)
+        if known is None or known.version != version:
+            try:
+                said = summary_of(path)
+            except FileNotFoundError:
+                return None
+            known = self._known[path.stem] = _Known(version, *(said or (None, frozenset())))
         return known
-
-
-def _version(path: Path) -> Version | None:
-    """Return what changes whenever a file does, ``None`` if there is none."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_mtime_ns, stat.st_size
 
 
 async def _made(request: Request, seconds: float) -> Made:

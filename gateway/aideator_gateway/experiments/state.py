@@ -13,7 +13,7 @@ from aideator_gateway.experiments.entries import (
     Started,
 )
 from aideator_gateway.experiments.outcome import Outcome, outcome_of
-from aideator_gateway.experiments.plan import Plan
+from aideator_gateway.experiments.plan import Plan, plan_of
 from aideator_gateway.runs.model import Run, Variation
 
 
@@ -82,6 +82,12 @@ class State:
         for entry in entries:
             state.take(entry)
         return state
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of its newest version; it has begun."""
+        begun = self.begun[-1]
+        return plan_of(begun.experiment, begun.model, begun.share_usd)
 
     def take(self, entry: Any) -> None:
         """Take in the next entry of the journal."""

@@ -1,15 +1,11 @@
 """What a list says of an experiment."""
 
-import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from aideator_gateway.experiments.definition import NAME
 from aideator_gateway.experiments.journal import JournalError, read_journal
-from aideator_gateway.experiments.plan import plan_of
 from aideator_gateway.experiments.state import State
 
 
@@ -31,13 +27,6 @@ class ExperimentList(BaseModel):
     experiments: list[ExperimentSummary]
 
 
-def journals(directory: Path) -> Iterator[Path]:
-    """Give the journals of a data directory; beside them there are files of other kinds."""
-    for path in sorted(directory.glob("*.jsonl")):
-        if re.fullmatch(NAME, path.stem) and path.is_file():
-            yield path
-
-
 def summary_of(path: Path) -> tuple[ExperimentSummary, frozenset[str]] | None:
     """Return what a journal says in short, and the ids of its runs; ``None`` if nothing began."""
     changed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
@@ -49,12 +38,12 @@ def summary_of(path: Path) -> tuple[ExperimentSummary, frozenset[str]] | None:
     if not state.begun:
         return None
     begun = state.begun[-1]
-    plan = plan_of(begun.experiment, begun.model, begun.share_usd)
+    attempts = state.plan.attempts
     summary = ExperimentSummary(
         name=path.stem,
         description=begun.experiment.description,
-        attempts=len(plan.attempts),
-        done=sum(state.result(attempt.id) is not None for attempt in plan.attempts),
+        attempts=len(attempts),
+        done=sum(state.result(attempt.id) is not None for attempt in attempts),
         scripted=begun.scripted,
         changed_at=changed_at,
     )

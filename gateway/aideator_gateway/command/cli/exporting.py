@@ -13,18 +13,17 @@ import click
 
 from aideator_gateway.command.api_error import ApiError
 from aideator_gateway.command.cli.connect import for_reading
+from aideator_gateway.command.cli.experiment_files import explained
 from aideator_gateway.command.cli.experiment_name import name_of
 from aideator_gateway.command.cli.lookup import find_run
 from aideator_gateway.command.cli.output import say
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import EXPERIMENTS
 from aideator_gateway.command.terminal.text import counted
-from aideator_gateway.experiments.append_only import JournalError
 from aideator_gateway.experiments.definition import NAME
 from aideator_gateway.experiments.entries import Ended
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.judgments import judgments_file, latest, read_judgments
-from aideator_gateway.experiments.plan import plan_of
 from aideator_gateway.experiments.state import State
 from aideator_gateway.preferences.preference import (
     Attempt,
@@ -182,8 +181,7 @@ class _Export:
         found: dict[str, list[Attempt]] = defaultdict(list)
         if not state.begun:
             return found
-        begun = state.begun[-1]
-        for planned in plan_of(begun.experiment, begun.model, begun.share_usd).attempts:
+        for planned in state.plan.attempts:
             result = state.result(planned.id)
             if result is None:
                 continue
@@ -195,10 +193,8 @@ class _Export:
 
 
 def _read(read: Callable[[Path], list[E]], file: Path) -> list[E]:
-    try:
+    with explained():
         return read(file)
-    except JournalError as error:
-        raise click.ClickException(str(error)) from None
 
 
 @contextlib.contextmanager

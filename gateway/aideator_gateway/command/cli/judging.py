@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from aideator_gateway.command.cli.connect import for_reading
+from aideator_gateway.command.cli.experiment_files import explained
 from aideator_gateway.command.cli.experiment_name import name_of
 from aideator_gateway.command.cli.one_key import one_key
 from aideator_gateway.command.cli.output import console, is_conversation, say
@@ -21,7 +22,6 @@ from aideator_gateway.command.terminal.judgments import summary_lines
 from aideator_gateway.command.terminal.pager import page
 from aideator_gateway.command.terminal.side_by_side import WIDE, show_side_by_side
 from aideator_gateway.command.terminal.text import counted
-from aideator_gateway.experiments.append_only import JournalError
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.judging import Judging, JudgingPair, NewJudgment
 from aideator_gateway.experiments.judgments import (
@@ -83,11 +83,9 @@ def judge(
 
 
 def _say_summary(journal: Path) -> None:
-    try:
+    with explained():
         judgments = read_judgments(judgments_file(journal))
         state = State.of(read_journal(journal))
-    except JournalError as error:
-        raise click.ClickException(str(error)) from None
     for line in summary_lines(state.begun[-1].experiment, judgments):
         say(line)
 

@@ -21,7 +21,7 @@ from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.judgments import Judgment, judgments_file, read_judgments
 from aideator_gateway.experiments.plan import Plan
 from aideator_gateway.experiments.report.links import Links
-from aideator_gateway.experiments.report.making import plan_in, report_of
+from aideator_gateway.experiments.report.making import report_of
 from aideator_gateway.experiments.report.model import Report
 from aideator_gateway.experiments.report.reaching import not_reached
 from aideator_gateway.experiments.report.writing import FORMS, SUFFIXES, Form, written
@@ -100,7 +100,7 @@ def _found(name: str, settings: Settings) -> tuple[Plan, State]:
                 f"There is no file {name}, and no experiment of that name was begun in the data "
                 f"directory {settings.data_dir}: aideator experiment run FILE begins one."
             )
-        return plan_in(state), state
+        return state.plan, state
     read, _ = read_file(file, settings)
     state = State.of(read_journal(journal_of(settings, read)))
     if not state.begun:

@@ -11,7 +11,7 @@ from aideator_gateway.experiments.journal import JournalError, read_journal
 from aideator_gateway.experiments.judgments import judgments_file, read_judgments
 from aideator_gateway.experiments.report.document import document
 from aideator_gateway.experiments.report.links import Links
-from aideator_gateway.experiments.report.making import plan_in, report_of
+from aideator_gateway.experiments.report.making import report_of
 from aideator_gateway.experiments.report.request import UNUSABLE, Made, Request
 from aideator_gateway.experiments.state import State
 
@@ -31,7 +31,7 @@ def main() -> int:
     except JournalError as error:
         sys.stderr.write(str(error))
         return UNUSABLE
-    report = report_of(plan_in(state), state, judgments, request.winners)
+    report = report_of(state.plan, state, judgments, request.winners)
     # The page itself has an address of no name: so links lead to wherever it is.
     made = Made(report=report.model_dump_json(), html=document(report, Links()))
     sys.stdout.write(made.model_dump_json())

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aideator.protocol import Condition
 from aideator_gateway.experiments.judgments import Judgment
-from aideator_gateway.experiments.plan import Plan, plan_of
+from aideator_gateway.experiments.plan import Plan
 from aideator_gateway.experiments.report.attempts import attempts_of, by_task
 from aideator_gateway.experiments.report.comparing import comparisons_of
 from aideator_gateway.experiments.report.model import (
@@ -28,12 +28,6 @@ from aideator_gateway.experiments.statistics.spread import spread
 
 KS = (2, 3, 5, 10)
 """Of how many attempts it is said how likely one of them passes; and of all repeats."""
-
-
-def plan_in(state: State) -> Plan:
-    """Return the plan of the newest version of an experiment that was begun."""
-    begun = state.begun[-1]
-    return plan_of(begun.experiment, begun.model, begun.share_usd)
 
 
 def report_of(
