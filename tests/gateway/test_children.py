@@ -7,10 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
-from aideator_gateway.backends.children import KEPT_BYTES, Ended, plain_environment, run
+from aideator_gateway.backends.children import (
+    KEPT_BYTES,
+    Ended,
+    kill,
+    plain_environment,
+    run,
+    start,
+)
 from tests.support.processes import argument_lists
 
 SECONDS = 30.0
@@ -36,6 +44,13 @@ def wait_started(mark: str) -> None:
     while sum(mark.encode() in words.split(b"\0") for words in argument_lists().values()) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def wait_asleep(number: int) -> None:
+    stat, deadline = Path(f"/proc/{number}/stat"), time.monotonic() + SECONDS
+    while stat.read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_code_and_words_come_back() -> None:
@@ -65,6 +80,19 @@ def test_of_much_output_the_end_is_kept() -> None:
     ended = shell("yes | head -c 3000000; echo last")
     assert len(ended.stdout) == KEPT_BYTES
     assert ended.stdout.endswith(b"\nlast\n")
+
+
+def test_one_whose_output_nobody_reads_is_killed() -> None:
+    async def until_full() -> int | None:
+        process = await start("yes", stdout=asyncio.subprocess.PIPE, limit=1024)
+        assert process.stdout
+        # Asyncio stops reading at twice the limit; then the pipe fills, and the program waits.
+        await process.stdout.readexactly(1)
+        await asyncio.to_thread(wait_asleep, process.pid)
+        await asyncio.wait_for(kill(process), SECONDS)
+        return process.returncode
+
+    assert asyncio.run(until_full()) == -signal.SIGKILL
 
 
 def test_a_program_that_is_missing_is_named() -> None:

@@ -151,6 +151,14 @@ async def tail(stream: asyncio.StreamReader | None, keep: int = KEPT_BYTES) -> b
     return kept
 
 
+async def kill(process: asyncio.subprocess.Process) -> None:
+    """Kill what ``start`` started with all that is in its group, and wait for its end."""
+    kill_group(process)
+    # What nobody has read keeps a pipe open, and asyncio waits for its end.
+    await tail(process.stdout)
+    await process.wait()
+
+
 def kill_group(process: asyncio.subprocess.Process) -> None:
     """Kill a process that leads a group of its own, and all that is in the group."""
     # macOS forbids signals to a group in which all have ended.

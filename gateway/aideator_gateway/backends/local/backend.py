@@ -15,7 +15,14 @@ from aideator.protocol import (
     parse_line,
 )
 from aideator_gateway.backends.broker.host import BrokerHost
-from aideator_gateway.backends.children import kill_group, plain_environment, run, start, tail
+from aideator_gateway.backends.children import (
+    kill,
+    kill_group,
+    plain_environment,
+    run,
+    start,
+    tail,
+)
 from aideator_gateway.backends.commits.commits import Commits, Kept
 from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
 from aideator_gateway.backends.local.sandbox import (
@@ -297,8 +304,7 @@ class LocalBackend:
         finally:
             stopper.cancel()
             self._broker.revoke(spec.run_id, number)
-            kill_group(process)
-            await process.wait()
+            await kill(process)
             said = (await noise).decode(errors="replace").strip()
         if not ended and not stop.is_set():
             raise BackendError(ErrorCode.AGENT_CRASHED, _crash(code, said))
