@@ -8,7 +8,8 @@ turns, so that a machine that becomes slower meets all of them.
 - replay: one reader gets a stored log over HTTP, with the time to its first byte.
 - delivery: readers who follow live and readers who replay, all at once over HTTP, against
   sse-starlette sending events of the same size to as many readers, and against a bare ASGI
-  application that sends the same bytes in chunks of 64 KiB, as the ceiling.
+  application that sends the same bytes in chunks of 64 KiB, as the ceiling; and against nginx
+  with nchan where it is installed, whose server is a process of its own beside the readers'.
 """
 
 import asyncio
@@ -37,6 +38,7 @@ from aideator_gateway.runs.log import EventLog
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.records import as_line, as_record
 from aideator_gateway.runs.store import Store
+from benchmarks import nchan
 from tests.support.event_logs import END, opened_log
 
 BATCH = 1000
@@ -207,6 +209,7 @@ def measure(events: int, delivered: int) -> dict[str, float]:
         note("raw executemany, events/s", raw_ingest(Path(name) / "raw.db", events))
     in_own_directory(lambda path: replay(path, events))
     in_own_directory(lambda path: deliver(path, delivered, 50, 50))
+    ROUND.update(nchan.measure(as_line(event(1)), delivered))
     # It is slow enough to be measured with fewer.
     asyncio.run(deliver_sse_starlette(delivered // 10, 100))
     asyncio.run(deliver_bare(delivered, 100))
