@@ -3,11 +3,11 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-from sqlalchemy import event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -34,6 +34,8 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._engine = _engine(path, READ_MILLISECONDS)
+        self._page_engine = create_engine(f"sqlite:///{path}")
+        _configure(self._page_engine, READ_MILLISECONDS)
         # SQLite has one writer at a time. Waiting here costs no connection, and is fair.
         self._write_engine = _engine(path, WRITE_MILLISECONDS)
         self._write_lock = asyncio.Lock()
@@ -42,6 +44,7 @@ class Database:
         """Close all connections."""
         await self._write_engine.dispose()
         await self._engine.dispose()
+        self._page_engine.dispose()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -49,6 +52,12 @@ class Database:
         with storage_errors():
             async with AsyncSession(self._engine, expire_on_commit=False) as session:
                 yield session
+
+    @contextmanager
+    def reading_in_thread(self) -> Iterator[Connection]:
+        """Give a connection that reads, to a thread of its own: one change of threads for all."""
+        with storage_errors(), self._page_engine.connect() as connection:
+            yield connection
 
     @asynccontextmanager
     async def transaction(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[AsyncSession]:
@@ -75,7 +84,11 @@ class Database:
 
 def _engine(path: Path, busy_milliseconds: int) -> AsyncEngine:
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    _configure(engine.sync_engine, busy_milliseconds)
+    return engine
 
+
+def _configure(engine: Engine, busy_milliseconds: int) -> None:
     def configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         del record
         cursor = connection.cursor()
@@ -85,8 +98,7 @@ def _engine(path: Path, busy_milliseconds: int) -> AsyncEngine:
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
 
-    event.listen(engine.sync_engine, "connect", configure)
-    return engine
+    event.listen(engine, "connect", configure)
 
 
 async def _begin(session: AsyncSession, deadline: float) -> None:

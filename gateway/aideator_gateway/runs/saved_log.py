@@ -16,8 +16,6 @@ from aideator_gateway.runs.tables import PatchRow, SegmentRow, TranscriptRow
 PAGE_BYTES = 128 * 1024
 """A page ends with the row with which it has as many bytes."""
 
-_PAGE_ROWS = 512
-
 
 class SavedLog(Database):
     """What of runs' logs is on disk; what is written goes through ``store``."""
@@ -133,20 +131,19 @@ class SavedLog(Database):
         after: int,
     ) -> Sequence[Row[Any]]:
         """Return rows behind a place, as many as make a page; the last column is what is large."""
-        place = col(place)
-        ahead = select(place, func.length(columns[-1])).where(*where, place > after)
-        async with self.reading() as session:
-            # First how large they are: rows are of all sizes, and memory is not.
-            sizes = await session.execute(ahead.order_by(place).limit(_PAGE_ROWS))
-            until, total = after, 0
-            for until, size in sizes:  # noqa: B007 - where it stops is what is wanted
-                total += size
-                if total >= PAGE_BYTES:
-                    break
-            if until == after:
-                return ()
-            query = select(*columns).where(*where, place > after, place <= until).order_by(place)
-            return (await session.execute(query)).all()
+        query = select(*columns).where(*where, col(place) > after).order_by(col(place))
+        return await asyncio.to_thread(self._first_page, query)
+
+    def _first_page(self, query: Any) -> Sequence[Row[Any]]:
+        rows: list[Row[Any]] = []
+        total = 0
+        with self.reading_in_thread() as connection:
+            found = connection.execute(query)
+            # One by one: rows are of all sizes, and memory is not.
+            while total < PAGE_BYTES and (row := found.fetchone()) is not None:
+                rows.append(row)
+                total += len(row[-1])
+        return rows
 
 
 def _of(row: type[TranscriptRow | PatchRow], run_id: str, variation_id: int) -> Any:
