@@ -57,6 +57,7 @@ def test_a_run_that_waits_for_its_turn_shows_its_place(
         expect(facts).to_contain_text("place 1 in the queue")
         gateway.http.post(f"/runs/{first}/cancel")
         expect(facts).to_contain_text("running")
+        expect(facts).to_contain_text("copies: ")
         expect(facts).not_to_contain_text("queue")
         gateway.http.post(f"/runs/{third}/cancel")
         tab.clean()

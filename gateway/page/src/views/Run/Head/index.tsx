@@ -61,6 +61,7 @@ export function Head({ run, session, onCancel, onDelete }: Props) {
         {run.commit && <code title={run.commit}>{run.commit.slice(0, 10)}</code>}
         {run.scripted ? <strong class="warn">scripted demo, not an LLM</strong> : <span>{visible(run.model)}</span>}
         {where && <span class="soft">in {where}</span>}
+        {run.copies && <span class="soft">copies: {run.copies}</span>}
         {spent && <span class="soft number">{spent}</span>}
         <time class="soft" dateTime={run.created_at} title={moment(run.created_at)}>
           {ago(run.created_at)}
