@@ -61,6 +61,12 @@ class Stage:
         self.gateway.finish(run_id)
         return run_id
 
+    def found(self, prompt: str) -> dict[str, Any]:
+        """Return the one run with this prompt."""
+        runs = self.gateway.http.get("/runs", params={"search": prompt}).json()["runs"]
+        (found,) = [run for run in runs if run["prompt"] == prompt]
+        return dict(found)
+
 
 @contextmanager
 def staged(data_dir: Path) -> Iterator[Stage]:
