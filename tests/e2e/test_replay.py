@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from aideator_gateway.scripted_model.script import Text, ToolUse
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
+from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 from tests.support.command import error_of, run, terminal
 from tests.support.gateways import COMMAND, environment, serving
 from tests.support.repositories import make_repository
+from tests.support.stage import Stage
 from tests.tasks.steps import create
 
 SECONDS = 1.5
@@ -32,30 +32,23 @@ class Recorded:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+def recorded(tmp_path_factory: pytest.TempPathFactory, stage: Stage) -> Recorded:
     base = tmp_path_factory.mktemp("recorded")
     repository = make_repository(base / "repository")
-    script = Script(
-        {
-            1: [
-                [Text("slow " * 30, pace=SECONDS / 30), create("a.txt", "first\n")],
-                [Text("Done by one.")],
-            ],
-            2: [[ToolUse("list_files", {})], [Text("\x1b[31mDone by two.")]],
-        }
-    )
-    with ScriptedModel(script) as model:
-        done = run(
-            "run", ".", "x", "--condition", "label=left", "--condition", "label=right", "--json",
-            "--backend", "local", "--base-url", model.base_url, "--data-dir", str(base / "data"),
-            cwd=repository, AIDEATOR_API_KEY="key",
-        )  # fmt: skip
-    run_id = json.loads(done.stdout.splitlines()[-1])["run_id"]
+    turns: dict[int, list[Reply]] = {
+        1: [
+            [Text("slow " * 30, pace=SECONDS / 30), create("a.txt", "first\n")],
+            [Text("Done by one.")],
+        ],
+        2: [[ToolUse("list_files", {})], [Text("\x1b[31mDone by two.")]],
+    }
+    labels = [{"label": "left"}, {"label": "right"}]
+    run_id = stage.run(repository, turns, conditions=labels)
     paths = (base / "1.jsonl", base / "2.jsonl")
     for number, path in enumerate(paths, start=1):
-        words = ("show", run_id, str(number), "--transcript", "--data-dir", str(base / "data"))
-        path.write_bytes(run(*words, cwd=base).stdout)
-    return Recorded(base / "data", repository, run_id, paths)
+        answer = stage.gateway.http.get(f"/runs/{run_id}/variations/{number}/transcript")
+        path.write_bytes(answer.content)
+    return Recorded(stage.gateway.data_dir, repository, run_id, paths)
 
 
 def test_a_file_is_shown_as_the_run_was(recorded: Recorded, tmp_path: Path) -> None:

@@ -69,14 +69,14 @@ class Stage:
 
 
 @contextmanager
-def staged(data_dir: Path) -> Iterator[Stage]:
-    """Serve a stage until the block ends."""
+def staged(data_dir: Path, **settings: str) -> Iterator[Stage]:
+    """Serve a stage until the block ends; ``settings`` are of the gateway's environment."""
     scripts = Scripts()
     with (
         ScriptedModel(scripts) as model,
         serving(
             data_dir, "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="key",
+            **{"AIDEATOR_API_KEY": "key", **settings},
         ) as gateway,
     ):  # fmt: skip
         yield Stage(gateway, model, scripts)
