@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aideator_gateway.scripted_model.script import Hang, HttpError, Reply, Text, ToolUse
-from tests.support.command import Terminal, run, terminal
+from tests.support.command import Terminal, run, run_here, terminal
 from tests.support.programs import Programs
 from tests.support.repositories import git, make_repository
 from tests.support.stage import Stage
@@ -186,7 +186,7 @@ def test_attempts_are_looked_at_and_one_is_chosen_for_a_reason(
         assert again.screen.finish() == 0
     assert again.winner() == (3, "It is new.")
     for width, height in ((120, 40), (200, 50)):
-        run("select", chooser.run_id, "1", *stage.data_dir, cwd=repository)
+        run_here("select", chooser.run_id, "1", *stage.data_dir, cwd=repository)
         ended = Ended(chooser.run_id, repository)
         with choosing(stage, ended, width=width, height=height) as again:
             look_and_choose(again, width)
@@ -207,7 +207,7 @@ def test_what_was_made_is_shown_and_never_obeyed(stage: Stage, repository: Path)
             assert said not in chooser.screen.output
         assert r"\x1b]0;owned\x07\x1b[2J\u009b2J\u202efel" in plain(chooser.screen.output)
         assert chooser.winner()[0] == 1
-        shown = run("show", ended.run_id, *stage.data_dir, cwd=repository).stdout
+        shown = run_here("show", ended.run_id, *stage.data_dir, cwd=repository).stdout
         assert b"\x1b" not in shown
 
 
@@ -302,7 +302,7 @@ def test_that_none_is_good_enough_is_recorded_with_a_reason(stage: Stage, reposi
     assert chooser.winner() == (None, "Both are rude.")
 
     def said(*words: str, expect: int = 0) -> str:
-        done = run(*words, *stage.data_dir, cwd=repository, expect=expect)
+        done = run_here(*words, *stage.data_dir, cwd=repository, expect=expect)
         return (done.stderr if expect else done.stdout).decode()
 
     assert "Winner: nobody: Both are rude." in said("show", run_id)
@@ -374,7 +374,7 @@ def test_a_run_that_goes_on_has_no_winner_to_be_asked_for(stage: Stage, reposito
             break
     with choosing(stage, Ended(run_id, repository), until="is running: choose once") as chooser:
         assert chooser.screen.finish() == 1
-    run("select", run_id, "1", *stage.data_dir, cwd=repository)
+    run_here("select", run_id, "1", *stage.data_dir, cwd=repository)
     assert chooser.winner() == (1, None)
     stage.gateway.http.post(f"/runs/{run_id}/cancel", json={})
 
@@ -409,5 +409,5 @@ def test_show_goes_through_the_pager(stage: Stage, one: Ended, tmp_path: Path) -
         assert expected in plain(taken.read_bytes()), what
         assert expected not in plain(screen.output)
         # Piped, nothing is paged.
-        done = run(*words, cwd=tmp_path, PAGER="exit 1")
+        done = run_here(*words, cwd=tmp_path, PAGER="exit 1")
         assert expected.encode() in done.stdout

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import run
+from tests.support.command import run, run_here
 from tests.support.gateways import COMMAND, Gateway, environment
 
 
 def test_config_says_what_is_in_force_and_where_from(tmp_path: Path) -> None:
-    done = run(
+    done = run_here(
         "config", "--port", "9001", "--json", "--allow-host", "a.example", "--data-dir", "data",
         cwd=tmp_path, AIDEATOR_MODEL="some-model", ANTHROPIC_BASE_URL="http://u:secret@h.example/",
         ANTHROPIC_API_KEY="sk-secret",
@@ -35,7 +35,7 @@ def test_config_says_what_is_in_force_and_where_from(tmp_path: Path) -> None:
 
 
 def test_config_is_a_table_for_people(tmp_path: Path) -> None:
-    done = run("config", cwd=tmp_path, AIDEATOR_API_KEY="sk-secret", AIDEATOR_DEMO="1")
+    done = run_here("config", cwd=tmp_path, AIDEATOR_API_KEY="sk-secret", AIDEATOR_DEMO="1")
     rows = {
         line.split()[0]: line.split(maxsplit=1)[1] for line in done.stdout.decode().splitlines()
     }
@@ -47,7 +47,7 @@ def test_config_is_a_table_for_people(tmp_path: Path) -> None:
 
 
 def test_config_names_a_running_gateway(demo_gateway: Gateway, tmp_path: Path) -> None:
-    done = run("config", "--data-dir", str(demo_gateway.data_dir), cwd=tmp_path)
+    done = run_here("config", "--data-dir", str(demo_gateway.data_dir), cwd=tmp_path)
     assert demo_gateway.url.encode() in done.stderr
 
 

@@ -47,7 +47,7 @@ def test_what_the_models_server_refuses(
     repository: Path, stage: Stage, error: HttpError, code: str
 ) -> None:
     stage.play(default=[[error]])
-    said = error_of("run", ".", "x", "-n", "2", *stage.data_dir, cwd=repository)
+    said = error_of("run", ".", "x", "-n", "2", *stage.data_dir, here=True, cwd=repository)
     assert said.startswith(f"Variations 1 and 2 failed ({code}): ")
     assert error.message in said
     assert said.endswith(ErrorCode(code).remedy)
@@ -58,12 +58,14 @@ def test_one_variation_that_fails_is_told_and_the_run_completes(
 ) -> None:
     refused = HttpError(401, "authentication_error", "invalid x-api-key")
     stage.play({1: [[refused]], 2: [[Text("Done.")]]})
-    said = error_of("run", ".", "x", "-n", "2", *stage.data_dir, cwd=repository, expect=0)
+    said = error_of(
+        "run", ".", "x", "-n", "2", *stage.data_dir, here=True, cwd=repository, expect=0
+    )
     assert said.startswith("Variation 1 failed (authentication_failed): ")
 
 
 def test_no_repository(stage: Stage, tmp_path: Path) -> None:
-    said = error_of("run", "file:///nowhere/at/all", "x", *stage.data_dir, cwd=tmp_path)
+    said = error_of("run", "file:///nowhere/at/all", "x", *stage.data_dir, here=True, cwd=tmp_path)
     assert "There is no repository to be read at file:///nowhere/at/all" in said
     assert said.endswith(ErrorCode.REPOSITORY_NOT_FOUND.remedy)
 
@@ -76,7 +78,7 @@ def test_no_repository(stage: Stage, tmp_path: Path) -> None:
     ],
 )
 def test_a_url_that_is_refused(stage: Stage, tmp_path: Path, url: str, remedy: str) -> None:
-    assert remedy in error_of("run", url, "x", *stage.data_dir, cwd=tmp_path)
+    assert remedy in error_of("run", url, "x", *stage.data_dir, here=True, cwd=tmp_path)
 
 
 def test_a_url_that_a_gateway_of_its_own_refuses(tmp_path: Path) -> None:
@@ -145,8 +147,8 @@ def test_git_is_missing(repository: Path, tmp_path: Path) -> None:
 
 
 def test_a_setting_that_cannot_be_used_names_its_source(tmp_path: Path) -> None:
-    assert "AIDEATOR_PORT" in error_of("config", cwd=tmp_path, AIDEATOR_PORT="many")
-    assert "--port" in error_of("config", "--port", "70000", cwd=tmp_path)
+    assert "AIDEATOR_PORT" in error_of("config", cwd=tmp_path, here=True, AIDEATOR_PORT="many")
+    assert "--port" in error_of("config", "--port", "70000", cwd=tmp_path, here=True)
 
 
 @pytest.mark.parametrize(
@@ -241,9 +243,11 @@ def test_what_a_gateway_refuses_is_told_in_the_words_of_the_shell(
     stage: Stage, tmp_path: Path
 ) -> None:
     words = ("x", *stage.data_dir)
-    said = error_of("run", "http://github.com/u/r", *words, cwd=tmp_path)
+    said = error_of("run", "http://github.com/u/r", *words, cwd=tmp_path, here=True)
     assert said.startswith("REPOSITORY: Use the form https://host/owner/repository")
-    said = error_of("run", "https://github.com/u/r", *words, "--ref", "a b", cwd=tmp_path)
+    said = error_of(
+        "run", "https://github.com/u/r", *words, "--ref", "a b", cwd=tmp_path, here=True
+    )
     assert said.startswith("--ref: Name a branch, a tag or a full commit id")
 
 
