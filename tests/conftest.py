@@ -13,6 +13,7 @@ import pytest
 from tests.support.gateways import Gateway, serving
 from tests.support.https_git import Certificate, GitServer, https_git
 from tests.support.repositories import make_repository
+from tests.support.stage import Stage, staged
 
 # Whoever starts the tests in the background may have them ignore these, and programs that they
 # start with them; to a person at a terminal they mean something.
@@ -95,3 +96,10 @@ def demo_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     flags = ("--demo", "--backend", "local", "--allow-file", "--demo-tokens-per-second", "1000")
     with serving(data_dir, *flags) as gateway:
         yield gateway
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Return a gateway whose model says what each test tells it to, in runs of their own."""
+    with staged(tmp_path_factory.mktemp("stage") / "data") as stage:
+        yield stage

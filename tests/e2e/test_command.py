@@ -12,10 +12,10 @@ from aideator.protocol import Condition, Status
 from aideator_gateway.command.cli.demo import smallest
 from aideator_gateway.runs.model import PatchStat, Variation
 from aideator_gateway.scripted_model.script import Text
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import error_of, run, terminal
-from tests.support.gateways import COMMAND, environment, serving
+from tests.support.gateways import COMMAND, Gateway, environment
 from tests.support.repositories import apply_patch
+from tests.support.stage import Stage
 
 FAST = "1000"
 DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", FAST)
@@ -110,14 +110,13 @@ def test_run_follows_a_local_repository(repository: Path, tmp_path: Path) -> Non
     assert b"No winner is recorded: aideator select run_" in done.stderr
     patch = done.stdout[done.stdout.index(b"diff --git ") :].strip() + b"\n"
     apply_patch(repository, patch, tmp_path / "checkout")
-    assert (tmp_path / "share" / "aideator" / "aideator.db").exists()
+    data = tmp_path / "share" / "aideator"
+    assert (data / "aideator.db").exists()
+    # It is private, and nothing of the work is left in it.
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert not (data / "work").exists()
 
-
-def test_run_shows_status_turn_tokens_cost_and_time(repository: Path, tmp_path: Path) -> None:
-    done = run(
-        "run", ".", "Improve it.", "-n", "1", *DEMO, "--data-dir", str(tmp_path / "data"),
-        cwd=repository,
-    )  # fmt: skip
+    # Status, turn, tokens, cost and time.
     out = done.stdout.decode()
     assert "[1] turn 1 · " in out
     assert " tokens · no cost" in out
@@ -126,10 +125,12 @@ def test_run_shows_status_turn_tokens_cost_and_time(repository: Path, tmp_path: 
     assert " s  1 file, +" in row
 
 
-def test_run_with_json_is_json_lines(repository: Path, tmp_path: Path) -> None:
+def test_run_with_json_is_json_lines(
+    repository: Path, tmp_path: Path, demo_gateway: Gateway
+) -> None:
     done = run(
-        "run", str(repository), "Improve it.", "-n", "2", *DEMO, "--json", cwd=tmp_path,
-        AIDEATOR_DATA_DIR=str(tmp_path / "data"),
+        "run", str(repository), "Improve it.", "-n", "2", "--json", cwd=tmp_path,
+        AIDEATOR_DATA_DIR=str(demo_gateway.data_dir), AIDEATOR_DEMO="1",
     )  # fmt: skip
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["event"] for line in lines][-2:] == ["end", "run"]
@@ -139,22 +140,24 @@ def test_run_with_json_is_json_lines(repository: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["-", "@prompt.md", "words"])
 def test_the_prompt_is_an_argument_a_file_or_standard_input(
-    repository: Path, tmp_path: Path, how: str
+    repository: Path, tmp_path: Path, demo_gateway: Gateway, how: str
 ) -> None:
     (tmp_path / "prompt.md").write_text("Say grüß dich.\n")
     given = "Say grüß dich.\n" if how == "words" else how
     done = run(
-        "run", str(repository), given, "-n", "1", *DEMO, "--json", "--data-dir", "data",
-        cwd=tmp_path, stdin="Say grüß dich.\n".encode(),
+        "run", str(repository), given, "-n", "1", "--demo", "--json",
+        "--data-dir", str(demo_gateway.data_dir), cwd=tmp_path, stdin="Say grüß dich.\n".encode(),
     )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1])["prompt"] == "Say grüß dich.\n"
 
 
-def test_conditions_and_limits_are_what_the_run_has(repository: Path, tmp_path: Path) -> None:
+def test_conditions_and_limits_are_what_the_run_has(
+    repository: Path, tmp_path: Path, demo_gateway: Gateway
+) -> None:
     (tmp_path / "careful.md").write_text("Read twice, edit once.\n")
     (tmp_path / "conditions.json").write_text(json.dumps([{"label": "from the file"}]))
     done = run(
-        "run", str(repository), "x", *DEMO, "--json", "--data-dir", "data",
+        "run", str(repository), "x", "--demo", "--json", "--data-dir", str(demo_gateway.data_dir),
         "--conditions", "conditions.json",
         "--condition", "label=careful,instructions=@careful.md",
         "--condition", "label=one, two,temperature=0.5",
@@ -176,22 +179,18 @@ def test_conditions_and_limits_are_what_the_run_has(repository: Path, tmp_path: 
     assert ended["limits"]["max_run_cost_usd"] == 2
 
 
-def test_a_running_gateway_carries_the_run_out(repository: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with (
-        ScriptedModel(Script({}, default=[[Text("Done.")]])) as model,
-        serving(
-            data, "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="key",
-        ) as gateway,
-    ):  # fmt: skip
-        done = run(
-            "run", str(repository), "x", "-n", "2", "--model", "another-model", "--json",
-            "--data-dir", str(data), cwd=tmp_path,
-        )  # fmt: skip
-        ended = json.loads(done.stdout.splitlines()[-1])
-        assert gateway.run(ended["run_id"])["status"] == "completed"
-        assert {request.body["model"] for request in model.requests} == {"another-model"}
+def test_a_running_gateway_carries_the_run_out(
+    repository: Path, tmp_path: Path, stage: Stage
+) -> None:
+    stage.play(default=[[Text("Done.")]])
+    done = run(
+        "run", str(repository), "x", "-n", "2", "--model", "another-model", "--json",
+        *stage.data_dir, cwd=tmp_path,
+    )  # fmt: skip
+    ended = json.loads(done.stdout.splitlines()[-1])
+    assert stage.gateway.run(ended["run_id"])["status"] == "completed"
+    asked = [one for one in stage.model.requests if one.run == ended["run_id"]]
+    assert {request.body["model"] for request in asked} == {"another-model"}
 
 
 def test_scripted_model_runs_alone(tmp_path: Path) -> None:
@@ -216,16 +215,12 @@ def test_scripted_model_runs_alone(tmp_path: Path) -> None:
             process.stdout.close()
 
 
-def test_the_data_directory_is_private(repository: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    run("run", str(repository), "x", "-n", "1", *DEMO, "--data-dir", str(data), cwd=tmp_path)
-    assert data.stat().st_mode & 0o777 == 0o700
-    assert not (data / "work").exists()
-
-
-def test_output_that_takes_ascii_alone_ends_no_run(repository: Path, tmp_path: Path) -> None:
+def test_output_that_takes_ascii_alone_ends_no_run(
+    repository: Path, tmp_path: Path, demo_gateway: Gateway
+) -> None:
     done = run(
-        "run", str(repository), "x", "-n", "1", *DEMO, "--data-dir", "data", cwd=tmp_path,
+        "run", str(repository), "x", "-n", "1", "--demo",
+        "--data-dir", str(demo_gateway.data_dir), cwd=tmp_path,
         PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C",
     )  # fmt: skip
     assert b"\\u2192 list_files" in done.stdout

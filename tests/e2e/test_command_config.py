@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command import run
-from tests.support.gateways import COMMAND, environment, serving
+from tests.support.command import run, run_here
+from tests.support.gateways import COMMAND, Gateway, environment
 
 
 def test_config_says_what_is_in_force_and_where_from(tmp_path: Path) -> None:
-    done = run(
+    done = run_here(
         "config", "--port", "9001", "--json", "--allow-host", "a.example", "--data-dir", "data",
         cwd=tmp_path, AIDEATOR_MODEL="some-model", ANTHROPIC_BASE_URL="http://u:secret@h.example/",
         ANTHROPIC_API_KEY="sk-secret",
@@ -35,7 +35,7 @@ def test_config_says_what_is_in_force_and_where_from(tmp_path: Path) -> None:
 
 
 def test_config_is_a_table_for_people(tmp_path: Path) -> None:
-    done = run("config", cwd=tmp_path, AIDEATOR_API_KEY="sk-secret", AIDEATOR_DEMO="1")
+    done = run_here("config", cwd=tmp_path, AIDEATOR_API_KEY="sk-secret", AIDEATOR_DEMO="1")
     rows = {
         line.split()[0]: line.split(maxsplit=1)[1] for line in done.stdout.decode().splitlines()
     }
@@ -46,10 +46,9 @@ def test_config_is_a_table_for_people(tmp_path: Path) -> None:
     assert b"secret" not in done.stdout
 
 
-def test_config_names_a_running_gateway(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", "--demo", "--backend", "local") as gateway:
-        done = run("config", "--data-dir", str(gateway.data_dir), cwd=tmp_path)
-        assert gateway.url.encode() in done.stderr
+def test_config_names_a_running_gateway(demo_gateway: Gateway, tmp_path: Path) -> None:
+    done = run_here("config", "--data-dir", str(demo_gateway.data_dir), cwd=tmp_path)
+    assert demo_gateway.url.encode() in done.stderr
 
 
 def completions(words: str, cwd: Path, shell: str = "bash") -> list[str]:
@@ -66,7 +65,9 @@ def completions(words: str, cwd: Path, shell: str = "bash") -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_commands_options_and_runs_are_completed(repository: Path, tmp_path: Path) -> None:
+def test_commands_options_and_runs_are_completed(
+    repository: Path, demo_gateway: Gateway, tmp_path: Path
+) -> None:
     assert set(completions("aideator s", tmp_path)) == {
         "plain,scripted-model", "plain,select", "plain,serve", "plain,show",
     }  # fmt: skip
@@ -75,11 +76,11 @@ def test_commands_options_and_runs_are_completed(repository: Path, tmp_path: Pat
     nothing = tmp_path / "nothing"
     assert completions(f"aideator show --data-dir {nothing} la", tmp_path) == ["plain,latest"]
     assert not nothing.exists()
-    with serving(tmp_path / "data", "--demo", "--backend", "local", "--allow-file") as gateway:
-        run_id = gateway.create(github_url=repository.as_uri(), variations=1)
-        offered = completions(f"aideator show --data-dir {gateway.data_dir} run_", tmp_path)
-        gateway.http.post(f"/runs/{run_id}/cancel", json={})
-    assert offered == [f"plain,{run_id}"]
+    run_id = demo_gateway.create(github_url=repository.as_uri(), variations=1)
+    words = f"aideator show --data-dir {demo_gateway.data_dir}"
+    assert f"plain,{run_id}" in completions(f"{words} run_", tmp_path)
+    assert completions(f"{words} {run_id[:-1]}", tmp_path) == [f"plain,{run_id}"]
+    demo_gateway.http.post(f"/runs/{run_id}/cancel", json={})
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

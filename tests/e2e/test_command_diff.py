@@ -1,6 +1,5 @@
 """``diff``: the files that attempts made are compared, and it says so where it cannot be."""
 
-import json
 import os
 import re
 import subprocess
@@ -8,16 +7,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
+from aideator_gateway.command.cli import cli
 from aideator_gateway.command.cli.difference import _Made
 from aideator_gateway.runs.model import Run
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.command import error_of, run
-from tests.support.gateways import serving
+from tests.support.command import error_of, run, run_here
 from tests.support.https_git import Certificate, GitServer
 from tests.support.repositories import ENVIRONMENT, git, make_repository
+from tests.support.stage import Stage, staged
 
 EDITOR = "str_replace_based_edit_tool"
 LATIN = "caf\xe9\n".encode("latin-1")
@@ -27,9 +27,13 @@ LATIN = "caf\xe9\n".encode("latin-1")
 class Done:
     """A run whose variations 1 and 2 are the same, 3 is another, and 4 changed nothing."""
 
-    data: Path
+    stage: Stage
     repository: Path
     run_id: str
+
+    @property
+    def data(self) -> Path:
+        return self.stage.gateway.data_dir
 
 
 def edit(old: str, new: str) -> ToolUse:
@@ -44,36 +48,33 @@ def insert(path: str, line: int, text: str) -> ToolUse:
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
+def done(
+    tmp_path_factory: pytest.TempPathFactory, git_servers: list[GitServer], certificate: Certificate
+) -> Iterator[Done]:
     base = tmp_path_factory.mktemp("diff")
     repository = make_repository(base / "repository")
     (repository / "latin.txt").write_bytes(LATIN + b"x\n")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message=Latin")
     howdy: list[Reply] = [[edit("Hello", "Howdy")], [Text("Done.")]]
-    script = Script(
-        {
-            1: howdy,
-            2: howdy,
-            3: [[edit("Hello", "Howdy"), insert("latin.txt", 2, "y\n")], [Text("Done.")]],
-            4: [[Text("Nothing to do.")]],
-        }
-    )
-    with ScriptedModel(script) as model:
-        finished = run(
-            "run", ".", "x", "-n", "4", "--backend", "local", "--base-url", model.base_url,
-            "--json", "--data-dir", str(base / "data"), cwd=repository, AIDEATOR_API_KEY="key",
-        )  # fmt: skip
-    run_id = json.loads(finished.stdout.splitlines()[-1])["run_id"]
-    with serving(base / "data", "--backend", "local"):
-        yield Done(base / "data", repository, run_id)
+    turns: dict[int, list[Reply]] = {
+        1: howdy,
+        2: howdy,
+        3: [[edit("Hello", "Howdy"), insert("latin.txt", 2, "y\n")], [Text("Done.")]],
+        4: [[Text("Nothing to do.")]],
+    }
+    trust = {
+        "GIT_SSL_CAINFO": str(certificate.authority), "AIDEATOR_ALLOW_HOST": git_servers[0].host
+    }  # fmt: skip
+    with staged(base / "data", **trust) as stage:
+        yield Done(stage, repository, stage.run(repository, turns))
 
 
 def call(
     done: Done, *words: str, cwd: Path | None = None, config: Path = Path(os.devnull)
 ) -> subprocess.CompletedProcess[bytes]:
     words = ("diff", *words, "--data-dir", str(done.data))
-    return run(*words, cwd=cwd or done.repository, GIT_CONFIG_GLOBAL=str(config))
+    return run_here(*words, cwd=cwd or done.repository, GIT_CONFIG_GLOBAL=str(config))
 
 
 def everything_in(path: Path) -> dict[Path, float]:
@@ -82,9 +83,11 @@ def everything_in(path: Path) -> dict[Path, float]:
 
 def test_one_attempt_is_its_patch_to_the_byte(done: Done) -> None:
     words = ("show", done.run_id, "3", "--patch", "--data-dir", str(done.data))
-    patch = run(*words, cwd=done.repository).stdout
+    patch = run_here(*words, cwd=done.repository).stdout
     assert LATIN in patch
     assert call(done, "3").stdout == patch
+    # A process of its own writes the same.
+    assert run("diff", "3", "--data-dir", str(done.data), cwd=done.repository).stdout == patch
     assert call(done, "latest", "3").stdout == patch
     nothing = call(done, "4")
     assert (nothing.stdout, nothing.stderr) == (b"", b"Variation 4 changed nothing.\n")
@@ -118,13 +121,14 @@ def test_attempts_that_are_the_same_do_not_differ(done: Done) -> None:
 
 
 @pytest.mark.parametrize("words", [(), ("latest",), ("1", "2", "3"), ("1", "latest"), ("a", "b")])
-def test_what_cannot_be_meant_is_wrong_usage(done: Done, words: tuple[str, ...]) -> None:
-    done_ = run("diff", *words, "--data-dir", str(done.data), cwd=done.repository, expect=2)
-    assert b"Error: " in done_.stderr
+def test_what_cannot_be_meant_is_wrong_usage(words: tuple[str, ...]) -> None:
+    with pytest.raises(click.UsageError) as caught:
+        cli.main(["diff", *words], standalone_mode=False)
+    assert caught.value.exit_code == 2
 
 
 def test_what_is_not_there_is_refused(done: Done) -> None:
-    said = error_of("diff", "1", "5", "--data-dir", str(done.data), cwd=done.repository)
+    said = error_of("diff", "1", "5", "--data-dir", str(done.data), cwd=done.repository, here=True)
     assert said == f"{done.run_id} has variations 1 to 4."
 
 
@@ -157,30 +161,24 @@ def test_patches_are_compared_where_the_commit_has_gone(done: Done, tmp_path: Pa
 
 
 def test_a_commit_that_is_not_here_is_fetched(
-    tmp_path: Path, git_servers: list[GitServer], certificate: Certificate
+    done: Done, tmp_path: Path, git_servers: list[GitServer], certificate: Certificate
 ) -> None:
     server = git_servers[0]
-    script = Script(
+    trust, host = str(certificate.authority), server.host
+    done.stage.play(
         {
             1: [[edit("Hello", "Howdy")], [Text("Done.")]],
             2: [[edit("Hello", "Hi")], [Text("Done.")]],
         }
     )
-    trust, host = str(certificate.authority), server.host
-    words = ("--data-dir", str(tmp_path / "data"))
-    with ScriptedModel(script) as model:
-        run(
-            "run", f"{server.url}/user/repo", "x", "-n", "2", "--backend", "local", "--base-url",
-            model.base_url, "--json", *words, cwd=tmp_path, AIDEATOR_API_KEY="key",
-            GIT_SSL_CAINFO=trust, AIDEATOR_ALLOW_HOST=host,
-        )  # fmt: skip
-    found = run(
-        "diff", "1", "2", *words, cwd=tmp_path, GIT_SSL_CAINFO=trust, AIDEATOR_ALLOW_HOST=host
-    )
+    run_id = done.stage.gateway.create(github_url=f"{server.url}/user/repo", variations=2)
+    assert done.stage.gateway.finish(run_id)["status"] == "completed"
+    words = ("diff", run_id, "1", "2", *done.stage.data_dir)
+    found = run(*words, cwd=tmp_path, GIT_SSL_CAINFO=trust, AIDEATOR_ALLOW_HOST=host)
     assert found.stderr.startswith(b"Fetching commit ")
     assert b'-    return "Howdy, " + name\n+    return "Hi, " + name\n' in found.stdout
     # Without the server's certificate it cannot be had.
-    found = run("diff", "1", "2", *words, cwd=tmp_path, AIDEATOR_ALLOW_HOST=host)
+    found = run(*words, cwd=tmp_path, AIDEATOR_ALLOW_HOST=host)
     assert b"this compares the two patches, not the files" in found.stderr
     assert b'-+    return "Howdy, " + name\n++    return "Hi, " + name\n' in found.stdout
 
@@ -205,7 +203,7 @@ def test_renames_modes_links_and_binary_files_are_compared(done: Done, tmp_path:
         patches.append(
             subprocess.run(["git", "-C", str(tree), *words], capture_output=True, check=True).stdout
         )
-    raw = run("show", "--json", "--data-dir", str(done.data), cwd=done.repository).stdout
+    raw = run_here("show", "--json", "--data-dir", str(done.data), cwd=done.repository).stdout
     of_base = {"github_url": base.as_uri(), "commit": commit}
     made = _Made(tmp_path, Run.model_validate_json(raw).model_copy(update=of_base), ())
     found = made.between(made.tree(patches[0]), made.tree(patches[1]))

@@ -1,7 +1,8 @@
 """What goes wrong is one line with cause and remedy, and an exit code that is documented."""
 
-import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -17,10 +18,9 @@ from aideator_gateway.command.datadir import Address
 from aideator_gateway.runs.model import Run
 from aideator_gateway.runs.problems import FieldError
 from aideator_gateway.scripted_model.script import HttpError, Text
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.command import error_of, run
-from tests.support.gateways import serving
+from tests.support.command import error_of
 from tests.support.programs import path_without
+from tests.support.stage import Stage
 
 DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000")
 
@@ -44,36 +44,28 @@ def test_no_key(repository: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_the_models_server_refuses(
-    repository: Path, tmp_path: Path, error: HttpError, code: str
+    repository: Path, stage: Stage, error: HttpError, code: str
 ) -> None:
-    with ScriptedModel(Script({}, default=[[error]])) as model:
-        said = error_of(
-            "run", ".", "x", "-n", "2", "--backend", "local", "--base-url", model.base_url,
-            "--data-dir", str(tmp_path / "data"), cwd=repository, AIDEATOR_API_KEY="sk-test",
-        )  # fmt: skip
+    stage.play(default=[[error]])
+    said = error_of("run", ".", "x", "-n", "2", *stage.data_dir, here=True, cwd=repository)
     assert said.startswith(f"Variations 1 and 2 failed ({code}): ")
     assert error.message in said
     assert said.endswith(ErrorCode(code).remedy)
 
 
 def test_one_variation_that_fails_is_told_and_the_run_completes(
-    repository: Path, tmp_path: Path
+    repository: Path, stage: Stage
 ) -> None:
     refused = HttpError(401, "authentication_error", "invalid x-api-key")
-    with ScriptedModel(Script({1: [[refused]], 2: [[Text("Done.")]]})) as model:
-        said = error_of(
-            "run", ".", "x", "-n", "2", "--backend", "local", "--base-url", model.base_url,
-            "--data-dir", str(tmp_path / "data"), cwd=repository, expect=0,
-            AIDEATOR_API_KEY="sk-test",
-        )  # fmt: skip
+    stage.play({1: [[refused]], 2: [[Text("Done.")]]})
+    said = error_of(
+        "run", ".", "x", "-n", "2", *stage.data_dir, here=True, cwd=repository, expect=0
+    )
     assert said.startswith("Variation 1 failed (authentication_failed): ")
 
 
-def test_no_repository(tmp_path: Path) -> None:
-    said = error_of(
-        "run", "file:///nowhere/at/all", "x", *DEMO, "--allow-file", "--data-dir",
-        str(tmp_path / "data"), cwd=tmp_path,
-    )  # fmt: skip
+def test_no_repository(stage: Stage, tmp_path: Path) -> None:
+    said = error_of("run", "file:///nowhere/at/all", "x", *stage.data_dir, here=True, cwd=tmp_path)
     assert "There is no repository to be read at file:///nowhere/at/all" in said
     assert said.endswith(ErrorCode.REPOSITORY_NOT_FOUND.remedy)
 
@@ -83,12 +75,15 @@ def test_no_repository(tmp_path: Path) -> None:
     [
         ("git@github.com:user/repo", "https://host/owner/repository"),
         ("https://git.example.com/user/repo", "--allow-host"),
-        ("file:///tmp/repo", "--allow-file"),
     ],
 )
-def test_a_url_that_is_refused(tmp_path: Path, url: str, remedy: str) -> None:
-    said = error_of("run", url, "x", *DEMO, "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
-    assert remedy in said
+def test_a_url_that_is_refused(stage: Stage, tmp_path: Path, url: str, remedy: str) -> None:
+    assert remedy in error_of("run", url, "x", *stage.data_dir, here=True, cwd=tmp_path)
+
+
+def test_a_url_that_a_gateway_of_its_own_refuses(tmp_path: Path) -> None:
+    words = ("run", "file:///tmp/repo", "x", *DEMO, "--data-dir", str(tmp_path / "data"))
+    assert "--allow-file" in error_of(*words, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +96,12 @@ def test_a_url_that_is_refused(tmp_path: Path, url: str, remedy: str) -> None:
         ("--max-run-cost-usd", "1e400", "--max-run-cost-usd: Input should be a finite number"),
     ],
 )
-def test_a_number_that_is_none(tmp_path: Path, flag: str, value: str, said: str) -> None:
-    words = ("run", "https://github.com/user/repo", "x", flag, value, *DEMO)
-    assert said in error_of(*words, cwd=tmp_path, expect=2)
+def test_a_number_that_is_none(flag: str, value: str, said: str) -> None:
+    words = ["run", "https://github.com/user/repo", "x", flag, value, *DEMO]
+    with pytest.raises(click.UsageError) as caught:
+        cli.main(words, standalone_mode=False)
+    assert said in caught.value.format_message()
+    assert caught.value.exit_code == 2
 
 
 def test_a_check_that_would_not_be_run(repository: Path, tmp_path: Path) -> None:
@@ -113,7 +111,8 @@ def test_a_check_that_would_not_be_run(repository: Path, tmp_path: Path) -> None
     said = error_of(*words, cwd=repository, PATH=programs)
     assert said.startswith("--check: Checks are run in bubblewrap, and bubblewrap (bwrap) is not")
     assert "--check-unsandboxed" in said
-    assert json.loads(run("list", "--json", "--data-dir", data, cwd=repository).stdout) == []
+    with closing(sqlite3.connect(tmp_path / "data/aideator.db")) as database:
+        assert database.execute("SELECT count(*) FROM run").fetchall() == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -148,8 +147,8 @@ def test_git_is_missing(repository: Path, tmp_path: Path) -> None:
 
 
 def test_a_setting_that_cannot_be_used_names_its_source(tmp_path: Path) -> None:
-    assert "AIDEATOR_PORT" in error_of("config", cwd=tmp_path, AIDEATOR_PORT="many")
-    assert "--port" in error_of("config", "--port", "70000", cwd=tmp_path)
+    assert "AIDEATOR_PORT" in error_of("config", cwd=tmp_path, here=True, AIDEATOR_PORT="many")
+    assert "--port" in error_of("config", "--port", "70000", cwd=tmp_path, here=True)
 
 
 @pytest.mark.parametrize(
@@ -240,13 +239,16 @@ def test_every_code_of_a_run_is_one_line_with_its_remedy(code: ErrorCode) -> Non
     assert line == f"The run failed ({code}): Something with \\x1b[2J in it. {remedy}"
 
 
-def test_what_a_gateway_refuses_is_told_in_the_words_of_the_shell(tmp_path: Path) -> None:
-    with serving(tmp_path / "data", *DEMO) as gateway:
-        words = ("x", "--data-dir", str(gateway.data_dir))
-        said = error_of("run", "http://github.com/u/r", *words, cwd=tmp_path)
-        assert said.startswith("REPOSITORY: Use the form https://host/owner/repository")
-        said = error_of("run", "https://github.com/u/r", *words, "--ref", "a b", cwd=tmp_path)
-        assert said.startswith("--ref: Name a branch, a tag or a full commit id")
+def test_what_a_gateway_refuses_is_told_in_the_words_of_the_shell(
+    stage: Stage, tmp_path: Path
+) -> None:
+    words = ("x", *stage.data_dir)
+    said = error_of("run", "http://github.com/u/r", *words, cwd=tmp_path, here=True)
+    assert said.startswith("REPOSITORY: Use the form https://host/owner/repository")
+    said = error_of(
+        "run", "https://github.com/u/r", *words, "--ref", "a b", cwd=tmp_path, here=True
+    )
+    assert said.startswith("--ref: Name a branch, a tag or a full commit id")
 
 
 @pytest.mark.parametrize(

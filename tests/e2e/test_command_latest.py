@@ -11,7 +11,7 @@ import pytest
 from aideator.protocol import Limits, Status
 from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.runs.model import Run
-from tests.support.command import error_of, run
+from tests.support.command import error_of, run_here
 from tests.support.gateways import Gateway, serving
 from tests.support.repositories import ENVIRONMENT, git, make_repository
 
@@ -33,10 +33,10 @@ class Kept:
     """Of the other one, with a winner."""
 
     def call(self, *words: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
-        return run(*words, "--data-dir", str(self.gateway.data_dir), cwd=cwd)
+        return run_here(*words, "--data-dir", str(self.gateway.data_dir), cwd=cwd)
 
     def error(self, *words: str, cwd: Path) -> str:
-        return error_of(*words, "--data-dir", str(self.gateway.data_dir), cwd=cwd)
+        return error_of(*words, "--data-dir", str(self.gateway.data_dir), cwd=cwd, here=True)
 
     def note(self, *words: str, cwd: Path) -> str:
         return self.call(*words, cwd=cwd).stderr.decode()

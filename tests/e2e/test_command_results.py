@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from aideator_gateway.scripted_model.script import Hang, Text, ToolUse
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.command import error_of, run
-from tests.support.gateways import serving
+from aideator_gateway.scripted_model.script import Hang, Reply, Text, ToolUse
+from tests.support.command import error_of, run, run_here
 from tests.support.repositories import ENVIRONMENT, git, make_repository
+from tests.support.stage import Stage, staged
 
 EDITOR = "str_replace_based_edit_tool"
 LATIN = "caf\xe9\n".encode("latin-1")
@@ -34,30 +33,24 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Done]:
     repository = make_repository(base / "repository")
     change = {"command": "str_replace", "path": "greet.py", "old_str": "Hello", "new_str": "Howdy"}
     create = {"command": "create", "path": "docs/new.md", "file_text": "# New\n"}
-    script = Script(
-        {
-            1: [[ToolUse(EDITOR, change)], [Text("Changed.")]],
-            2: [[ToolUse(EDITOR, create)], [Text("Added.")]],
-            3: [[Text("Nothing to do.")]],
-        }
-    )
-    with ScriptedModel(script) as model:
-        finished = run(
-            "run", ".", "Be friendlier.", "--backend", "local", "--base-url", model.base_url,
-            "--json", "--data-dir", str(base / "data"), cwd=repository, AIDEATOR_API_KEY="key",
-        )  # fmt: skip
-    run_id = json.loads(finished.stdout.splitlines()[-1])["run_id"]
-    with serving(base / "data", "--backend", "local"):
+    turns: dict[int, list[Reply]] = {
+        1: [[ToolUse(EDITOR, change)], [Text("Changed.")]],
+        2: [[ToolUse(EDITOR, create)], [Text("Added.")]],
+        3: [[Text("Nothing to do.")]],
+    }
+    # The only run there is: the newest, and all.
+    with staged(base / "data") as stage:
+        run_id = stage.run(repository, turns, prompt="Be friendlier.")
         yield Done(base / "data", repository, run_id)
 
 
 def call(done: Done, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    return run(*words, "--data-dir", str(done.data), cwd=cwd or done.repository)
+    return run_here(*words, "--data-dir", str(done.data), cwd=cwd or done.repository)
 
 
 def fail(done: Done, *words: str, cwd: Path | None = None, expect: int = 1) -> str:
     words = (*words, "--data-dir", str(done.data))
-    return error_of(*words, cwd=cwd or done.repository, expect=expect)
+    return error_of(*words, cwd=cwd or done.repository, expect=expect, here=True)
 
 
 def clone_of(done: Done, path: Path) -> Path:
@@ -94,11 +87,16 @@ def test_a_run_is_named_in_full_in_part_or_not_at_all(done: Done, how: str) -> N
         "prefix": [done.run_id[:9]],
         "digits": [done.run_id[4:10]],
     }[how]
-    assert json.loads(call(done, "show", *words, "--json").stdout)["run_id"] == done.run_id
     out = call(done, "show", *words).stdout.decode()
+    assert out.startswith(f"{done.run_id}: ")
     assert "Be friendlier." in out
     assert "1 file, +1 -1" in out
     assert "no change" in out
+
+
+def test_a_run_as_json(done: Done) -> None:
+    assert json.loads(call(done, "show", "--json").stdout)["run_id"] == done.run_id
+    assert json.loads(call(done, "show", "2", "--json").stdout)["variation_id"] == 2
 
 
 def test_a_run_that_is_not_there_or_not_one(done: Done, tmp_path: Path) -> None:
@@ -111,13 +109,13 @@ def test_a_run_that_is_not_there_or_not_one(done: Done, tmp_path: Path) -> None:
     assert said == "There are no runs yet: aideator run starts one."
 
 
-def test_a_start_that_two_runs_have_is_not_enough(repository: Path, tmp_path: Path) -> None:
-    with serving(tmp_path / "data", "--demo", "--backend", "local", "--allow-file") as gateway:
-        for _ in range(2):
-            run_id = gateway.create(github_url=repository.as_uri(), variations=1)
-            gateway.http.post(f"/runs/{run_id}/cancel", json={})
-        said = error_of("show", "run_", "--data-dir", str(gateway.data_dir), cwd=tmp_path)
-    assert "the start of 2 runs" in said
+def test_a_start_that_two_runs_have_is_not_enough(stage: Stage, tmp_path: Path) -> None:
+    # What cannot be cloned ends at once.
+    for _ in range(2):
+        stage.run(tmp_path / "nowhere", {1: []})
+    count = len(stage.gateway.http.get("/runs", params={"limit": 100}).json()["runs"])
+    said = error_of("show", "run_", *stage.data_dir, cwd=tmp_path)
+    assert f"the start of {count} runs" in said
 
 
 def test_show_of_a_variation_has_its_patch(done: Done) -> None:
@@ -128,24 +126,25 @@ def test_show_of_a_variation_has_its_patch(done: Done) -> None:
 
 
 def test_a_patch_alone_is_to_the_byte_and_applies(done: Done, tmp_path: Path) -> None:
-    patch = call(done, "show", done.run_id, "1", "--patch").stdout
+    words = ("show", done.run_id, "1", "--patch")
+    patch = call(done, *words).stdout
+    # A process of its own writes the same.
+    assert run(*words, "--data-dir", str(done.data), cwd=tmp_path).stdout == patch
     checkout = clone_of(done, tmp_path / "checkout")
     git(checkout, "apply", "-", stdin=patch)
     assert "Howdy" in (checkout / "greet.py").read_text()
 
 
-def test_a_patch_in_another_encoding_is_to_the_byte(tmp_path: Path) -> None:
+def test_a_patch_in_another_encoding_is_to_the_byte(stage: Stage, tmp_path: Path) -> None:
     repository = make_repository(tmp_path / "repository")
     (repository / "latin.txt").write_bytes(LATIN + b"x\n")
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message=Latin")
     edit = {"command": "insert", "path": "latin.txt", "insert_line": 2, "insert_text": "y\n"}
-    with ScriptedModel(Script({1: [[ToolUse(EDITOR, edit)], [Text("Done.")]]})) as model:
-        followed = run(
-            "run", ".", "x", "-n", "1", "--backend", "local", "--base-url", model.base_url,
-            "--data-dir", str(tmp_path / "data"), cwd=repository, AIDEATOR_API_KEY="key",
-        )  # fmt: skip
-    patch = run("show", "1", "--patch", "--data-dir", str(tmp_path / "data"), cwd=tmp_path).stdout
+    stage.play({1: [[ToolUse(EDITOR, edit)], [Text("Done.")]]})
+    followed = run("run", ".", tmp_path.name, "-n", "1", *stage.data_dir, cwd=repository)
+    run_id = stage.found(tmp_path.name)["run_id"]
+    patch = run("show", run_id, "1", "--patch", *stage.data_dir, cwd=tmp_path).stdout
     assert LATIN in patch
     assert patch in followed.stdout
 
@@ -229,24 +228,17 @@ def test_apply_refuses_another_repository_and_no_repository(done: Done, tmp_path
     assert "is not a Git repository" in fail(done, "apply", "2", cwd=tmp_path / "plain")
 
 
-def test_cancel_ends_the_newest_active_run(repository: Path, tmp_path: Path) -> None:
-    with (
-        ScriptedModel(Script({}, default=[[Text("Wait."), Hang()]])) as model,
-        serving(
-            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="key",
-        ) as gateway,
-    ):  # fmt: skip
-        data = ("--data-dir", str(tmp_path / "data"))
-        assert error_of("cancel", *data, cwd=tmp_path) == "No run is active."
-        run_id = gateway.create(github_url=repository.as_uri(), variations=1)
-        while gateway.run(run_id)["status"] != "running":
-            time.sleep(0.05)
-        out = run("cancel", *data, cwd=tmp_path).stdout.decode()
-        assert out == f"{run_id} is cancelled.\n"
-        assert gateway.run(run_id)["status"] == "cancelled"
-        out = run("cancel", run_id, *data, cwd=tmp_path).stdout.decode()
-        assert out == f"{run_id} had ended already: it is cancelled.\n"
+def test_cancel_ends_the_newest_active_run(repository: Path, stage: Stage, tmp_path: Path) -> None:
+    assert error_of("cancel", *stage.data_dir, cwd=tmp_path) == "No run is active."
+    stage.play(default=[[Text("Wait."), Hang()]])
+    run_id = stage.gateway.create(github_url=repository.as_uri(), variations=1)
+    while stage.gateway.run(run_id)["status"] != "running":
+        time.sleep(0.05)
+    out = run("cancel", *stage.data_dir, cwd=tmp_path).stdout.decode()
+    assert out == f"{run_id} is cancelled.\n"
+    assert stage.gateway.run(run_id)["status"] == "cancelled"
+    out = run("cancel", run_id, *stage.data_dir, cwd=tmp_path).stdout.decode()
+    assert out == f"{run_id} had ended already: it is cancelled.\n"
 
 
 def test_cancel_needs_a_gateway(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import run, terminal
+from tests.support.gateways import serving
+from tests.support.stage import Stage
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J [bold]not markup[/bold] \u202etfel"
 SHOWN = r"\x1b]0;owned\x07\x1b[2J [bold]not markup[/bold] \u202etfel"
@@ -17,15 +21,18 @@ def plain(output: bytes) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.decode())
 
 
-def demo(data: Path) -> tuple[str, ...]:
-    return (
-        "run", ".", "Improve it.", "--demo", "--backend", "local",
-        "--demo-tokens-per-second", "200", "--data-dir", str(data),
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """Return the words of a command that a gateway carries out."""
+    flags = ("--demo", "--backend", "local", "--allow-file", "--demo-tokens-per-second", "200")
+    with serving(tmp_path_factory.mktemp("demo") / "data", *flags) as gateway:
+        yield "run", ".", "Improve it.", "--demo", "--data-dir", str(gateway.data_dir)
 
 
-def test_wide_terminals_show_variations_side_by_side(repository: Path, tmp_path: Path) -> None:
-    with terminal(*demo(tmp_path / "data"), cwd=repository, width=200, PAGER="cat") as shown:
+def test_wide_terminals_show_variations_side_by_side(
+    repository: Path, demo: tuple[str, ...]
+) -> None:
+    with terminal(*demo, cwd=repository, width=200, PAGER="cat") as shown:
         shown.read_until("Look or choose")
         shown.type("v 2\rc 2\r")
         shown.read_until("Why variation 2?")
@@ -41,12 +48,14 @@ def test_wide_terminals_show_variations_side_by_side(repository: Path, tmp_path:
     assert "\x1b[32m+" in shown.output.decode()
     assert "Winner: variation 2, recorded for run_" in out
     assert max(len(line) for line in out.splitlines()) <= 200
-    found = run("show", "--json", "--data-dir", str(tmp_path / "data"), cwd=tmp_path)
+    won = re.search(r"recorded for (run_\w+)", out)
+    assert won is not None
+    found = run("show", won[1], "--json", *demo[-2:], cwd=repository)
     assert json.loads(found.stdout)["winning_variation_id"] == 2
 
 
-def test_three_fit_side_by_side_in_120_columns(repository: Path, tmp_path: Path) -> None:
-    with terminal(*demo(tmp_path / "data"), cwd=repository, width=120) as shown:
+def test_three_fit_side_by_side_in_120_columns(repository: Path, demo: tuple[str, ...]) -> None:
+    with terminal(*demo, cwd=repository, width=120) as shown:
         shown.read_until("Look or choose")
         shown.type("\r")
         assert shown.finish() == 0
@@ -57,9 +66,9 @@ def test_three_fit_side_by_side_in_120_columns(repository: Path, tmp_path: Path)
 
 
 def test_narrow_terminals_show_a_line_for_each_and_one_below(
-    repository: Path, tmp_path: Path
+    repository: Path, demo: tuple[str, ...]
 ) -> None:
-    with terminal(*demo(tmp_path / "data"), cwd=repository, width=80, height=24) as shown:
+    with terminal(*demo, cwd=repository, width=80, height=24) as shown:
         shown.read_until("Look or choose")
         shown.type("\r")
         assert shown.finish() == 0
@@ -73,8 +82,8 @@ def test_narrow_terminals_show_a_line_for_each_and_one_below(
     assert "No winner is recorded" in out
 
 
-def test_one_variation_is_labelled_lines(repository: Path, tmp_path: Path) -> None:
-    with terminal(*demo(tmp_path / "data"), "-n", "1", cwd=repository, width=80) as shown:
+def test_one_variation_is_labelled_lines(repository: Path, demo: tuple[str, ...]) -> None:
+    with terminal(*demo, "-n", "1", cwd=repository, width=80) as shown:
         shown.read_until("Look or choose")
         before = plain(shown.output)
         shown.type("\r")
@@ -87,30 +96,28 @@ def test_one_variation_is_labelled_lines(repository: Path, tmp_path: Path) -> No
 
 
 def test_control_characters_of_agents_are_shown_and_never_obeyed(
-    repository: Path, tmp_path: Path
+    repository: Path, stage: Stage
 ) -> None:
     create = {"command": "create", "path": "x.txt", "file_text": f"{HOSTILE}\n"}
     replies: list[Reply] = [
         [Text([HOSTILE, "\n"]), ToolUse("str_replace_based_edit_tool", create)],
         [Text("Done.")],
     ]
+    stage.play({1: replies, 2: replies})
     for width in (60, 100, 200):
-        with (
-            ScriptedModel(Script({1: replies, 2: replies})) as model,
-            terminal(
-                "run", ".", HOSTILE, "-n", "2", "--backend", "local", "--base-url",
-                model.base_url, "--condition", f"label={HOSTILE}", "--condition", "label=b",
-                "--data-dir", str(tmp_path / f"data{width}"),
-                cwd=repository, width=width, AIDEATOR_API_KEY="key", PAGER="cat",
-            ) as shown,
-        ):  # fmt: skip
+        with terminal(
+            "run", ".", HOSTILE, "-n", "2", "--condition", f"label={HOSTILE}", "--condition",
+            "label=b", *stage.data_dir, cwd=repository, width=width, PAGER="cat",
+        ) as shown:  # fmt: skip
             shown.read_until("Look or choose")
             shown.type("v 1\r\r")
             assert shown.finish() == 0
         for said in (b"\x1b]0;", b"\x1b[2J", b"\x07", "\u202e".encode()):
             assert said not in shown.output
         assert f"+{SHOWN}" in plain(shown.output)
-    followed = run("show", "1", "--data-dir", str(tmp_path / "data200"), cwd=tmp_path)
+    named = re.search(r"run_[0-9a-f]{16}", plain(shown.output))
+    assert named is not None
+    followed = run("show", named[0], "1", *stage.data_dir, cwd=repository)
     # Piped, the patch is what it is; all the rest is still text.
     table, _, patch = followed.stdout.decode().partition("diff --git ")
     assert "\x1b" not in table

@@ -3,17 +3,21 @@
 import json
 import signal
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from aideator_gateway.scripted_model.script import Hang, Text
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
+from aideator_gateway.command.cli.connect import _serving_with
+from aideator_gateway.scripted_model.script import Hang, Reply, Text, TokenCounts, ToolUse, Wait
+from aideator_gateway.scripted_model.server import Player, Request, Script, ScriptedModel
+from aideator_gateway.settings import Settings
 from tests.support.command import SECONDS, Terminal, run, terminal
-from tests.support.gateways import serving
+from tests.support.gateways import Gateway, serving
+from tests.support.stage import Stage
 
 CTRL_C = "\x03"
 
@@ -41,69 +45,85 @@ def demo(repository: Path, data: Path, prompt: str, tokens_per_second: float) ->
         yield shown
 
 
-def answers(first: Terminal) -> int:
-    first.read_until("Look or choose")
-    first.type("c 1\r")
-    first.read_until("Why variation 1?")
-    first.type("\r")
-    first.read_until("Winner: variation 1")
-    return first.finish()
+class Until(Player):
+    """An agent that is at work until it is told that it is done."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+
+    def reply(self, request: Request) -> Reply:
+        """Look around once more, or be done."""
+        del request
+        if self.done.is_set():
+            return [Text("Done.")]
+        listing = ToolUse("list_files", {"path": "docs"})
+        return [TokenCounts(1, 1), Text("Working.\n"), Wait(0.5), listing]
 
 
-def is_cancelled(first: Terminal) -> int:
-    first.type(CTRL_C)
-    return first.finish()
+def choose(shown: Terminal) -> int:
+    shown.read_until("Look or choose")
+    shown.type("c 1\r")
+    shown.read_until("Why variation 1?")
+    shown.type("\r")
+    shown.read_until("Winner: variation 1, recorded")
+    return shown.finish()
 
 
-def is_killed(first: Terminal) -> int:
-    first.process.send_signal(signal.SIGKILL)
-    return first.process.wait(SECONDS)
+def cancel(shown: Terminal) -> int:
+    shown.type(CTRL_C)
+    return shown.finish()
 
 
-@pytest.mark.parametrize(
-    ("ends", "pace", "code", "status"),
-    [
-        (answers, 1000, 0, "completed"),
-        (is_cancelled, 2, 130, "cancelled"),
-        (is_killed, 2, -signal.SIGKILL, "interrupted"),
-    ],
-)
-def test_a_command_goes_on_when_another_one_ends(
-    repository: Path,
-    tmp_path: Path,
-    ends: Callable[[Terminal], int],
-    pace: float,
-    code: int,
-    status: str,
-) -> None:
+def kill(shown: Terminal) -> int:
+    shown.process.send_signal(signal.SIGKILL)
+    return shown.process.wait(SECONDS)
+
+
+def test_a_command_goes_on_when_others_end(repository: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
+    work = Until()
     with (
-        demo(repository, data, "the first", pace) as first,
-        # The second is at work for seconds after the first has ended.
-        demo(repository, data, "the second", 12) as second,
-    ):
-        first.read_until("[1] ")
-        second.read_until("[1] ")
-        assert ends(first) == code
-        assert status_of(data, "the second") == "running"
-        second.read_until("Look or choose")
-        second.type("c 1\r")
-        second.read_until("Why variation 1?")
-        second.type("\r")
-        second.read_until("Winner: variation 1, recorded")
-        assert second.finish() == 0
+        ScriptedModel(work) as model,
+        terminal(
+            "run", str(repository), "goes on", "-n", "1", "--backend", "local", "--base-url",
+            model.base_url, "--max-turns", "500", "--data-dir", str(data), cwd=tmp_path,
+            ANTHROPIC_API_KEY="key",
+        ) as second,
+    ):  # fmt: skip
+        second.read_until("Working.")
+        for end, pace, code, status in (
+            (choose, 1000, 0, "completed"),
+            (cancel, 2, 130, "cancelled"),
+            (kill, 2, -signal.SIGKILL, "running"),
+        ):
+            with demo(repository, data, end.__name__, pace) as first:
+                first.read_until("[1] ")
+                assert end(first) == code
+            assert status_of(data, end.__name__) == status
+            # It is at work as before: its agent asks the model, and it shows what that says.
+            answers, deadline = len(model.requests), time.monotonic() + SECONDS
+            while second.output.count(b"Working.") <= answers:
+                assert time.monotonic() < deadline
+                assert second.read()
+            assert status_of(data, "goes on") == "running"
+        work.done.set()
+        assert choose(second) == 0
     found = runs(data, tmp_path)
-    assert found["the first"]["status"] == status
-    assert found["the second"]["status"] == "completed"
-    assert found["the second"]["winning_variation_id"] == 1
+    assert {prompt: one["status"] for prompt, one in found.items()} == {
+        "goes on": "completed", "choose": "completed", "cancel": "cancelled",
+        "kill": "interrupted",
+    }  # fmt: skip
+    assert found["goes on"]["winning_variation_id"] == 1
     assert sorted(entry.name for entry in data.iterdir()) == ["aideator.db", "commits", "gateways"]
     assert [entry.name for entry in (data / "gateways").iterdir()] == ["recovery.lock"]
-    # Both worked on one commit, and nothing that was being made of it is left.
+    # All worked on one commit, and nothing that was being made of it is left.
     assert len(list(data.glob("commits/*/*/repo"))) == 1
     assert list(data.glob("commits/.making")) == []
 
 
-def test_each_command_talks_to_the_model_that_it_was_told(repository: Path, tmp_path: Path) -> None:
+def test_each_command_talks_to_the_model_that_it_was_told_and_a_third_one_sees_both(
+    repository: Path, tmp_path: Path
+) -> None:
     data = tmp_path / "data"
     with (
         ScriptedModel(Script({}, default=[[Text("From the second's own server.")]])) as model,
@@ -119,98 +139,102 @@ def test_each_command_talks_to_the_model_that_it_was_told(repository: Path, tmp_
         assert (ended["status"], ended["scripted"]) == ("completed", False)
         assert len(model.requests) == 1
         assert status_of(data, "the first") == "running"
-        first.type(CTRL_C)
-        assert first.finish() == 130
-
-
-def test_a_third_terminal_sees_and_cancels_the_run_of_the_first(
-    repository: Path, tmp_path: Path
-) -> None:
-    data = tmp_path / "data"
-    with demo(repository, data, "the first", 2) as first:
-        first.read_until("[1] ")
-        found = runs(data, tmp_path)["the first"]
-        assert found["status"] == "running"
-        shown = run("show", "latest", "--data-dir", str(data), cwd=tmp_path).stdout.decode()
+        found = runs(data, tmp_path)
+        assert (found["the first"]["status"], found["the first"]["scripted"]) == ("running", True)
+        assert found["the second"]["status"] == "completed"
+        run_id = str(found["the first"]["run_id"])
+        shown = run("show", run_id, "--data-dir", str(data), cwd=tmp_path).stdout.decode()
         assert "running" in shown
-        done = run("cancel", str(found["run_id"]), "--data-dir", str(data), cwd=tmp_path)
-        assert done.stdout.decode() == f"{found['run_id']} is cancelled.\n"
+        done = run("cancel", run_id, "--data-dir", str(data), cwd=tmp_path)
+        assert done.stdout.decode() == f"{run_id} is cancelled.\n"
         assert first.finish() == 1
-    assert runs(data, tmp_path)["the first"]["status"] == "cancelled"
+    assert status_of(data, "the first") == "cancelled"
+
+
+@pytest.fixture(scope="module")
+def served_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    data = tmp_path_factory.mktemp("demo") / "data"
+    with serving(data, "--demo", "--backend", "local", "--allow-file") as gateway:
+        yield gateway
 
 
 def test_a_serving_gateway_carries_out_what_fits_it_and_nothing_else(
-    repository: Path, tmp_path: Path
+    repository: Path,
+    tmp_path: Path,
+    stage: Stage,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    data = tmp_path / "data"
-    words = ("run", str(repository), "x", "-n", "1", "--json", "--data-dir", str(data))
-    with (
-        ScriptedModel(Script({}, default=[[Text("Theirs.")]] * 3)) as theirs,
-        ScriptedModel(Script({}, default=[[Text("Ours.")]] * 3)) as ours,
-        serving(
-            data, "--backend", "local", "--allow-file", "--base-url", theirs.base_url,
-            ANTHROPIC_API_KEY="key",
-        ),
-    ):  # fmt: skip
-        # What the command was told by flags, by variables, and what of it is not followed.
-        cases: list[tuple[tuple[str, ...], str, str, str | None]] = [
-            ((), "", "", None),
-            (("--base-url", theirs.base_url), "", "key", None),
-            (("--max-run-cost-usd", "2"), "", "", None),
-            (("--demo", "--demo-tokens-per-second", "1000"), "", "", "--demo"),
-            (("--base-url", ours.base_url), "", "key", "--base-url"),
-            ((), ours.base_url, "key", "ANTHROPIC_BASE_URL"),
-            (
-                ("--base-url", ours.base_url, "--editor-tool", "plain"), "", "key",
-                "--editor-tool, --base-url",
-            ),
-        ]  # fmt: skip
-        for flags, url, key, other in cases:
-            asked = len(theirs.requests)
-            done = run(*words, *flags, cwd=tmp_path, ANTHROPIC_BASE_URL=url, ANTHROPIC_API_KEY=key)
-            ended = json.loads(done.stdout.splitlines()[-1])
-            assert ended["status"] == "completed"
-            assert ended["scripted"] == ("--demo" in flags)
-            assert len(theirs.requests) - asked == (other is None), flags
-            said = done.stderr.decode()
-            if other is None:
-                assert "of its own" not in said
-            else:
-                assert f"was started with other settings ({other}), so this run has a" in said
-        assert len(ours.requests) == 3
+    stage.play(default=[[Text("Theirs.")]])
+    words = ("run", str(repository), "x", "-n", "1", "--json", *stage.data_dir)
+    theirs, ours = stage.model.base_url, "http://127.0.0.1:9"
+    # What the command was told by flags, by variables, and what of it is not followed.
+    cases: list[tuple[dict[str, str | bool], str, str, str | None]] = [
+        ({}, "", "", None),
+        ({"base_url": theirs}, "", "key", None),
+        ({"max_run_cost_usd": "2"}, "", "", None),
+        ({"demo": True, "demo_tokens_per_second": "1000"}, "", "", "--demo"),
+        ({"base_url": ours}, "", "key", "--base-url"),
+        ({}, ours, "key", "ANTHROPIC_BASE_URL"),
+        ({"base_url": ours, "editor_tool": "plain"}, "", "key", "--editor-tool, --base-url"),
+    ]
+    for flags, url, key, other in cases:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", key)
+        all_flags = {**flags, "data_dir": stage.gateway.data_dir, "allow_file": True}
+        address = _serving_with(Settings.load(all_flags), all_flags)
+        said = capsys.readouterr().err
+        if other is None:
+            assert address is not None and address.url == stage.gateway.url, flags
+            assert said == ""
+        else:
+            assert address is None, flags
+            assert f"was started with other settings ({other}), so this run has a" in said
+    # And so it is carried out, here and there.
+    for more, asked in (
+        (("--base-url", theirs, "--max-run-cost-usd", "2"), 1),
+        (("--demo", "--demo-tokens-per-second", "1000"), 0),
+    ):
+        before = len(stage.model.requests)
+        done = run(*words, *more, cwd=tmp_path, ANTHROPIC_API_KEY="key")
+        ended = json.loads(done.stdout.splitlines()[-1])
+        assert ended["status"] == "completed"
+        assert ended["scripted"] == (not asked)
+        assert len(stage.model.requests) - before == asked
+        assert (b"of its own" in done.stderr) == (not asked)
 
 
-def test_a_demo_that_is_served_is_not_taken_for_a_model(repository: Path, tmp_path: Path) -> None:
-    flags = ("--demo", "--backend", "local", "--allow-file")
-    with serving(tmp_path / "data", *flags) as gateway:
-        done = run(
-            "run", str(repository), "x", "-n", "1", "--backend", "local",
-            "--data-dir", str(gateway.data_dir), cwd=tmp_path, expect=1,
-        )  # fmt: skip
-        assert b"was started with other settings (--demo), so this run has a" in done.stderr
-        assert b"missing_api_key" in done.stderr
-        (found,) = gateway.http.get("/runs").json()["runs"]
-        assert (found["scripted"], found["code"]) == (False, "missing_api_key")
+def test_a_demo_that_is_served_is_not_taken_for_a_model(
+    repository: Path, tmp_path: Path, served_demo: Gateway
+) -> None:
+    done = run(
+        "run", str(repository), "not taken", "-n", "1", "--backend", "local",
+        "--data-dir", str(served_demo.data_dir), cwd=tmp_path, expect=1,
+    )  # fmt: skip
+    assert b"was started with other settings (--demo), so this run has a" in done.stderr
+    assert b"missing_api_key" in done.stderr
+    (found,) = served_demo.http.get("/runs?search=not taken").json()["runs"]
+    assert (found["scripted"], found["code"]) == (False, "missing_api_key")
 
 
 def test_a_serving_gateway_ends_the_run_of_a_command_that_was_killed(
-    repository: Path, tmp_path: Path
+    repository: Path, tmp_path: Path, served_demo: Gateway
 ) -> None:
     """It has been there all the time, so nobody starts who could do it."""
+    gateway = served_demo
     with (
         ScriptedModel(Script({}, default=[[Text("Working.\n"), Hang()]])) as model,
-        serving(tmp_path / "data", "--demo", "--backend", "local") as gateway,
         terminal(
-            "run", str(repository), "x", "-n", "1", "--backend", "local", "--base-url",
+            "run", str(repository), "is killed", "-n", "1", "--backend", "local", "--base-url",
             model.base_url, "--data-dir", str(gateway.data_dir), cwd=tmp_path,
             ANTHROPIC_API_KEY="key",
         ) as first,
     ):  # fmt: skip
         first.read_until("Working.")
-        (found,) = gateway.http.get("/runs").json()["runs"]
+        (found,) = gateway.http.get("/runs?search=is killed").json()["runs"]
         stream = gateway.stream(found["run_id"])
         assert next(stream).event == "message"
-        is_killed(first)
+        kill(first)
         assert [event.event for event in stream][-2:] == ["error", "end"]
         assert gateway.run(found["run_id"])["status"] == "interrupted"
         deadline = time.monotonic() + SECONDS

@@ -1,9 +1,11 @@
 """Blind judging at a terminal: one key, nothing that tells, nothing that is lost."""
 
+import itertools
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,9 @@ import pytest
 from aideator_gateway.experiments.judgments import Judgment, read_judgments
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.support.command import Terminal, error_of, terminal
+from tests.support.gateways import serving
 from tests.support.known_quality import KnownQuality
-from tests.support.labs import Lab
+from tests.support.labs import FLAGS, Lab
 from tests.support.screens import Screen
 from tests.tasks.steps import create
 
@@ -22,31 +25,56 @@ CTRL_C = "\x03"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, shared_repository: Path) -> Lab:
-    """Return an experiment whose conditions always answer well, always badly, and half and half."""
+def served(tmp_path_factory: pytest.TempPathFactory, shared_repository: Path) -> Iterator[Lab]:
+    """Return an experiment whose conditions always answer well and always badly, on a gateway."""
     hostile = create(f"{HOSTILE}.txt", f"{HOSTILE}\n")
     with ScriptedModel(KnownQuality(5_000, hostile), record=False) as model:
         lab = Lab(tmp_path_factory.mktemp("lab"), shared_repository, model)
         lab.write(qualities=(100, 0), repeats=2)
-        lab.run()
-        return lab
+        with serving(lab.data, *FLAGS, "--allow-file", **lab.settings):
+            lab.run()
+            yield lab
+
+
+NUMBERS = itertools.count(1)
+
+
+@dataclass
+class Mine:
+    """An experiment that one test judges."""
+
+    data: Path
+    name: str
+
+    @property
+    def file(self) -> Path:
+        return self.data / f"experiments/{self.name}.judgments.jsonl"
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.name, "--data-dir", str(self.data)
+
+    def kept(self) -> list[Judgment]:
+        return read_judgments(self.file)
 
 
 @pytest.fixture
-def data(finished: Lab, tmp_path: Path) -> Path:
-    """Return a data directory of one's own."""
-    shutil.copytree(finished.data, tmp_path / "data")
-    return tmp_path / "data"
+def mine(served: Lab) -> Mine:
+    """Return the finished experiment under a name of one's own."""
+    mine = Mine(served.data, f"known-{next(NUMBERS)}")
+    directory = served.data / "experiments"
+    shutil.copy(directory / "known.jsonl", directory / f"{mine.name}.jsonl")
+    return mine
 
 
 @contextmanager
 def judging(
-    data: Path, *flags: str, width: int = 200, height: int = 50, **settings: str
+    mine: Mine, *flags: str, width: int = 200, height: int = 50, **settings: str
 ) -> Iterator[Terminal]:
-    words = ("judge", "known", "--data-dir", str(data), *flags)
     with terminal(
-        *words, cwd=data.parent, width=width, height=height, **{"PAGER": "cat", **settings}
-    ) as shown:
+        "judge", *mine.words, *flags, cwd=mine.data.parent, width=width, height=height,
+        **{"PAGER": "cat", **settings},
+    ) as shown:  # fmt: skip
         shown.read_until(ASKED)
         yield shown
 
@@ -63,17 +91,13 @@ def plain(output: bytes) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output.decode(errors="replace"))
 
 
-def kept(data: Path) -> list[Judgment]:
-    return read_judgments(data / "experiments/known.judgments.jsonl")
-
-
 def better(text: str) -> str:
     """Return the key for the good answer in a pair that was shown one below the other."""
     return "1" if text.rindex("+good") < text.rindex("+bad") else "2"
 
 
-def test_a_wide_terminal_shows_both_beside_each_other_and_tells_nothing(data: Path) -> None:
-    with judging(data) as shown:
+def test_a_wide_terminal_shows_both_beside_each_other_and_tells_nothing(mine: Mine) -> None:
+    with judging(mine) as shown:
         rows = Screen(shown, 200, 50).rows
         assert any(row.startswith("── 1 of 8 · task ") for row in rows)
         assert re.search(r"^Answer \d\.$", "\n".join(rows), re.MULTILINE)
@@ -97,16 +121,16 @@ def test_a_wide_terminal_shows_both_beside_each_other_and_tells_nothing(data: Pa
 
 
 @pytest.mark.parametrize("width", [80, 119])
-def test_a_narrow_one_shows_one_below_the_other(data: Path, width: int) -> None:
-    with judging(data, width=width, height=24) as shown:
+def test_a_narrow_one_shows_one_below_the_other(mine: Mine, width: int) -> None:
+    with judging(mine, width=width, height=24) as shown:
         text = plain(shown.output)
         assert re.search(r"── left \r\n(.*\r\n)+── right \r\n", text)
         question = Screen(shown, width, 24).rows
         assert any(row.endswith("v view again, q quit:") for row in question)
 
 
-def test_what_is_better_wins_whatever_its_side(data: Path) -> None:
-    with judging(data, "--as", "Ada", width=80) as shown:
+def test_what_is_better_wins_whatever_its_side(mine: Mine) -> None:
+    with judging(mine, "--as", "Ada", width=80) as shown:
         text = plain(shown.output)
         for number in range(8):
             last = number == 7
@@ -115,23 +139,23 @@ def test_what_is_better_wins_whatever_its_side(data: Path) -> None:
     said = plain(shown.output)
     assert "100 % wins 100 %, of 8" in said
     assert "0 % wins 0 %, of 8" in said
-    judged = kept(data)
+    judged = mine.kept()
     assert len({one.pair for one in judged}) == len(judged) == 8
     assert {one.judge for one in judged} == {"Ada"}
     assert {one.winner and one.winner.condition for one in judged} == {"100 %"}
     # By lot, both sides come up.
     assert {one.verdict for one in judged} == {"left", "right"}
     assert all(one.seconds is not None and one.seconds < 60 for one in judged)
-    with terminal("judge", "known", "--as", "Ada", "--data-dir", str(data), cwd=data) as more:
+    with terminal("judge", *mine.words, "--as", "Ada", cwd=mine.data) as more:
         assert more.finish() == 0
         assert "With --again they come once more." in plain(more.output)
     # Another judge has them all before them.
-    with judging(data, "--as", "Bea", "--overlap") as other:
+    with judging(mine, "--as", "Bea", "--overlap") as other:
         assert "── 1 of 8" in plain(other.output)
 
 
-def test_every_key_does_what_it_says(data: Path) -> None:
-    with judging(data, "--show-checks", width=80) as shown:
+def test_every_key_does_what_it_says(mine: Mine) -> None:
+    with judging(mine, "--show-checks", width=80) as shown:
         first = plain(shown.output)
         key = better(first)
         checks = "left passed, right failed" if key == "1" else "left failed, right passed"
@@ -148,62 +172,69 @@ def test_every_key_does_what_it_says(data: Path) -> None:
         assert "── 4 of 8" in press(shown, "\x1b[C")
         shown.type("q")
         assert shown.finish() == 0
-    assert [one.verdict for one in kept(data)] == ["tie", "left", "right"]
+    assert [one.verdict for one in mine.kept()] == ["tie", "left", "right"]
     assert "3 judgments kept." in plain(shown.output)
     # What was said last, in whichever sitting, can be taken back.
-    with judging(data) as shown:
+    with judging(mine) as shown:
         assert "Taken back." in press(shown, "u")
-    assert [one.verdict for one in kept(data)] == ["tie", "left"]
+    assert [one.verdict for one in mine.kept()] == ["tie", "left"]
 
 
 def pair_in(text: str) -> str:
     return text[text.index("── 2 of 8") : text.index("Better?")]
 
 
-def test_ctrl_c_and_kill_lose_nothing_that_was_said(data: Path) -> None:
-    with judging(data) as shown:
+def test_ctrl_c_and_kill_lose_nothing_that_was_said(mine: Mine) -> None:
+    with judging(mine) as shown:
         press(shown, "1")
         press(shown, "2")
         shown.type(CTRL_C)
         assert shown.finish() == 130
         assert "2 judgments kept." in plain(shown.output)
         assert "Traceback" not in plain(shown.output)
-    with judging(data) as shown:
+    with judging(mine) as shown:
         assert "── 3 of 8" in plain(shown.output)
         press(shown, "t", "Kept: tie.")
         # At whatever it is now: what it said is kept is kept.
         shown.process.kill()
         shown.process.wait()
-    assert len(kept(data)) == 3
-    lines = (data / "experiments/known.judgments.jsonl").read_bytes()
-    (data / "experiments/known.judgments.jsonl").write_bytes(lines + lines[:40])
-    with judging(data) as shown:
+    assert len(mine.kept()) == 3
+    lines = mine.file.read_bytes()
+    mine.file.write_bytes(lines + lines[:40])
+    with judging(mine) as shown:
         press(shown, "1")
-    assert len(kept(data)) == 4
+    assert len(mine.kept()) == 4
 
 
-def test_what_nobody_has_seen_is_not_answered(data: Path) -> None:
+def test_what_nobody_has_seen_is_not_answered(mine: Mine) -> None:
     """Keys that are typed while the pager shows a pair are no answers."""
-    with judging(data, PAGER="cat; echo paged; sleep 1") as shown:
+    with judging(mine, PAGER="cat; echo paged; sleep 1") as shown:
         before = len(shown.output)
         shown.type("t")
         shown.read_until("paged", since=before)
         shown.type("1111")
         shown.read_until(ASKED, since=before)
         press(shown, "s")
-    assert [one.verdict for one in kept(data)] == ["tie", "skip"]
+    assert [one.verdict for one in mine.kept()] == ["tie", "skip"]
 
 
-def test_a_long_patch_goes_through_the_pager(data: Path) -> None:
-    taken = data.parent / "taken"
-    with judging(data, PAGER=f"cat >> {taken}") as shown:
+def test_a_long_patch_goes_through_the_pager_also_with_a_gateway_of_its_own(
+    mine: Mine, tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    alone = Mine(tmp_path / "data", mine.name)
+    shutil.copytree(mine.data, alone.data, ignore=shutil.ignore_patterns("gateways"))
+    with judging(alone, PAGER=f"cat >> {taken}") as shown:
         assert "+good" not in plain(shown.output)
         assert "+good" in plain(taken.read_bytes())
+        press(shown, "1")
+    assert len(alone.kept()) == 1
+    assert not mine.file.exists()
 
 
-def test_what_cannot_be_is_one_error(data: Path, tmp_path: Path) -> None:
-    words = ("--data-dir", str(data))
-    assert "takes a terminal" in error_of("judge", "known", *words, cwd=tmp_path)
+def test_what_cannot_be_is_one_error(mine: Mine, tmp_path: Path) -> None:
+    words = ("--data-dir", str(mine.data))
+    assert "takes a terminal" in error_of("judge", *mine.words, cwd=tmp_path)
     file = tmp_path / "other.toml"
     file.write_text('name = "No Name"\n')
     for word, told in (
@@ -214,19 +245,16 @@ def test_what_cannot_be_is_one_error(data: Path, tmp_path: Path) -> None:
         with terminal("judge", word, *words, cwd=tmp_path, width=200) as shown:
             assert shown.finish() == 1
         assert told in plain(shown.output)
-    with terminal("judge", "known", "--as", " x", *words, cwd=tmp_path, width=200) as shown:
+    with terminal("judge", *mine.words, "--as", " x", cwd=tmp_path, width=200) as shown:
         assert shown.finish() == 2
 
 
-def test_identical_patches_are_left_out_and_a_file_is_a_name(
-    tmp_path: Path, shared_repository: Path
-) -> None:
-    with ScriptedModel(KnownQuality(), record=False) as model:
-        lab = Lab(tmp_path, shared_repository, model)
-        lab.write(qualities=(100, 50), tasks=1, repeats=2)
-        lab.run()
-    words = ("judge", "experiment.toml", "--data-dir", str(lab.data))
-    with terminal(*words, cwd=tmp_path, PAGER="cat") as shown:
+def test_identical_patches_are_left_out_and_a_file_is_a_name(served: Lab) -> None:
+    file = served.write(qualities=(100, 50), tasks=1, repeats=2)
+    file.write_text(file.read_text().replace('name = "known"', 'name = "same"'))
+    served.run()
+    words = ("judge", "experiment.toml", "--data-dir", str(served.data))
+    with terminal(*words, cwd=served.directory, PAGER="cat") as shown:
         shown.read_until(ASKED)
         assert "Left out: 2 pairs with the same patch on both sides." in plain(shown.output)
         assert "── 1 of 2" in plain(shown.output)

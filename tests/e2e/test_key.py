@@ -4,13 +4,13 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from aideator.protocol import PatchEvent, parse_line
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.gateways import serving
 from tests.support.processes import (
     argument_lists,
     brokers_of,
@@ -20,6 +20,7 @@ from tests.support.processes import (
     processes_of,
 )
 from tests.support.repositories import FILES, make_repository
+from tests.support.stage import Stage, staged
 
 KEY = "sk-ant-test-0123456789-secret"
 
@@ -36,19 +37,14 @@ HOSTILE = {
 }
 
 
-@contextmanager
-def serving_with_key(
-    directory: Path, replies: list[Reply]
-) -> Iterator[tuple[ScriptedModel, Gateway]]:
-    """Serve a gateway that has the key, and a model that says ``replies``."""
-    with (
-        ScriptedModel(Script({}, default=replies)) as model,
-        serving(
-            directory / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            ANTHROPIC_API_KEY=KEY,
-        ) as gateway,
-    ):  # fmt: skip
-        yield model, gateway
+SETTINGS = {"AIDEATOR_API_KEY": "", "ANTHROPIC_API_KEY": KEY}
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Return a gateway that has the key, for all but what looks at every file of it."""
+    with staged(tmp_path_factory.mktemp("key") / "data", **SETTINGS) as stage:
+        yield stage
 
 
 def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) -> None:
@@ -58,7 +54,9 @@ def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) ->
         [Text("slow " * 40, pace=0.02)],
     ]
     arguments = b""
-    with serving_with_key(tmp_path, replies) as (model, gateway):
+    with staged(tmp_path / "data", **SETTINGS) as stage:
+        model, gateway = stage.model, stage.gateway
+        stage.play(default=replies)
         run_id = gateway.create(github_url=repository.as_uri(), variations=2)
         stream = ""
         for event in gateway.stream(run_id):
@@ -80,51 +78,53 @@ def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) ->
     assert KEY.encode() not in everything + (tmp_path / "data.log").read_bytes()
 
 
-def test_no_agent_has_the_key(shared_repository: Path, tmp_path: Path) -> None:
+def test_no_agent_has_the_key(shared_repository: Path, keyed: Stage) -> None:
     replies: list[Reply] = [[Text("slow " * 200, pace=0.05)]]
-    with serving_with_key(tmp_path, replies) as (_, gateway):
-        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
-        speaking = set()
-        for event in gateway.stream(run_id):
-            data = json.loads(event.data)
-            if data.get("type") == "agent_output":
-                speaking.add(data["variation_id"])
-            if len(speaking) == 2:
-                break
-        processes = processes_of(gateway.data_dir)
-        agents = [number for number in processes if b"aideator.agent" in argument_lists()[number]]
-        assert len(agents) >= 2
+    gateway = keyed.gateway
+    keyed.play(default=replies)
+    run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2)
+    speaking = set()
+    for event in gateway.stream(run_id):
+        data = json.loads(event.data)
+        if data.get("type") == "agent_output":
+            speaking.add(data["variation_id"])
+        if len(speaking) == 2:
+            break
+    processes = processes_of(gateway.data_dir)
+    agents = [number for number in processes if b"aideator.agent" in argument_lists()[number]]
+    assert len(agents) >= 2
+    for agent in agents:
+        os.kill(agent, signal.SIGSTOP)
+    try:
         for agent in agents:
-            os.kill(agent, signal.SIGSTOP)
-        try:
-            for agent in agents:
-                assert KEY not in str(environment_of(agent))
-                assert KEY.encode() not in open_files(agent)
-            memories = [memory(agent) for agent in agents]
-        finally:
-            for agent in agents:
-                os.kill(agent, signal.SIGCONT)
-        assert [KEY.encode() in found for found in memories] == [False] * len(agents)
-        # It is a look that finds what is there: the broker has it, and agents know their run.
-        (broker,) = brokers_of(gateway.process.pid)
-        assert KEY.encode() in memory(broker)
-        assert sum(run_id.encode() in found for found in memories) >= 2
-        assert KEY not in str(environment_of(broker))
-        assert KEY.encode() not in argument_lists()[broker]
-        gateway.http.post(f"/runs/{run_id}/cancel", json={})
+            assert KEY not in str(environment_of(agent))
+            assert KEY.encode() not in open_files(agent)
+        memories = [memory(agent) for agent in agents]
+    finally:
+        for agent in agents:
+            os.kill(agent, signal.SIGCONT)
+    assert [KEY.encode() in found for found in memories] == [False] * len(agents)
+    # It is a look that finds what is there: the broker has it, and agents know their run.
+    (broker,) = brokers_of(gateway.process.pid)
+    assert KEY.encode() in memory(broker)
+    assert sum(run_id.encode() in found for found in memories) >= 2
+    assert KEY not in str(environment_of(broker))
+    assert KEY.encode() not in argument_lists()[broker]
+    gateway.http.post(f"/runs/{run_id}/cancel", json={})
 
 
-def test_a_patch_that_holds_the_key_is_not_kept(shared_repository: Path, tmp_path: Path) -> None:
+def test_a_patch_that_holds_the_key_is_not_kept(shared_repository: Path, keyed: Stage) -> None:
     given = {"command": "create", "path": "new.txt", "file_text": f"{KEY}\n"}
     replies: list[Reply] = [[ToolUse("str_replace_based_edit_tool", given)], [Text("Done.")]]
-    with serving_with_key(tmp_path, replies) as (_, gateway):
-        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
-        (variation,) = gateway.finish(run_id)["variations"]
-        assert (variation["status"], variation["code"]) == ("failed", "secret_in_patch")
-        assert variation["patch"] is None
-        answer = gateway.http.get(f"/runs/{run_id}/variations/1/patch")
-        assert (answer.status_code, answer.json()["code"]) == (404, "patch_not_found")
-        lines = gateway.http.get(f"/runs/{run_id}/variations/1/transcript").text.splitlines()
+    gateway = keyed.gateway
+    keyed.play(default=replies)
+    run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
+    (variation,) = gateway.finish(run_id)["variations"]
+    assert (variation["status"], variation["code"]) == ("failed", "secret_in_patch")
+    assert variation["patch"] is None
+    answer = gateway.http.get(f"/runs/{run_id}/variations/1/patch")
+    assert (answer.status_code, answer.json()["code"]) == (404, "patch_not_found")
+    lines = gateway.http.get(f"/runs/{run_id}/variations/1/transcript").text.splitlines()
     (patch,) = [event for line in lines if isinstance(event := parse_line(line), PatchEvent)]
     assert (patch.withheld, patch.content()) == (True, b"")
 

@@ -14,10 +14,10 @@ import pytest
 
 from aideator_gateway.command.terminal.focus import SETTLED_SECONDS
 from aideator_gateway.scripted_model.script import Hang, Reply, Text
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import Terminal, on_terminal
 from tests.support.gateways import COMMAND
 from tests.support.screens import Screen
+from tests.support.stage import Stage
 
 CTRL_C, CTRL_Z = "\x03", "\x1a"
 TAB, BACK_TAB = "\t", "\x1b[Z"
@@ -45,23 +45,16 @@ def seen(rows: list[str]) -> int | None:
 
 @contextmanager
 def watching(
-    repository: Path, data: Path, width: int, height: int, *program: str
+    stage: Stage, repository: Path, width: int, height: int, *program: str
 ) -> Iterator[tuple[Terminal, Screen]]:
-    with (
-        ScriptedModel(Script(TURNS)) as model,
-        on_terminal(
-            [
-                *program, COMMAND, "run", ".", "Talk.", "--backend", "local",
-                "--base-url", model.base_url, "--data-dir", str(data),
-            ],
-            repository, width, height, {"AIDEATOR_API_KEY": "key"},
-        ) as shown,
-    ):  # fmt: skip
+    stage.play(TURNS)
+    command = [*program, COMMAND, "run", ".", "Talk.", *stage.data_dir]
+    with on_terminal(command, repository, width, height, {}) as shown:
         yield shown, Screen(shown, width, height)
 
 
-def test_keys_say_who_is_looked_at_in_80_by_24(repository: Path, tmp_path: Path) -> None:
-    with watching(repository, tmp_path / "data", 80, 24) as (shown, screen):
+def test_keys_say_who_is_looked_at_in_80_by_24(stage: Stage, repository: Path) -> None:
+    with watching(stage, repository, 80, 24) as (shown, screen):
         screen.wait_until(lambda rows: any("1-3, Tab, arrows: look at one" in row for row in rows))
         shown.type("3")
         screen.wait_until(lambda rows: seen(rows) == 3)
@@ -99,9 +92,9 @@ def child(shown: Terminal) -> int:
 
 @pytest.mark.parametrize("way", ["Ctrl-C", "SIGTERM", "SIGHUP"])
 def test_the_terminal_is_put_back_on_every_way_out(
-    repository: Path, tmp_path: Path, way: str
+    stage: Stage, repository: Path, way: str
 ) -> None:
-    with watching(repository, tmp_path / "data", 80, 24, *SHELL) as (shown, screen):
+    with watching(stage, repository, 80, 24, *SHELL) as (shown, screen):
         assert shown.modes & RAW == RAW
         screen.wait_until(seen)
         assert shown.modes & RAW == 0
@@ -114,9 +107,9 @@ def test_the_terminal_is_put_back_on_every_way_out(
 
 
 def test_ctrl_z_leaves_the_terminal_as_it_was_and_coming_back_takes_it_again(
-    repository: Path, tmp_path: Path
+    stage: Stage, repository: Path
 ) -> None:
-    with watching(repository, tmp_path / "data", 80, 24, *SHELL) as (shown, screen):
+    with watching(stage, repository, 80, 24, *SHELL) as (shown, screen):
         screen.wait_until(seen)
         shown.type("3")
         screen.wait_until(lambda rows: seen(rows) == 3)
@@ -184,7 +177,7 @@ def test_ctrl_c_stops_no_thread_that_draws(tmp_path: Path) -> None:
 
 
 def test_a_window_that_is_resized_shows_what_fits_and_nothing_of_before(
-    repository: Path, tmp_path: Path
+    stage: Stage, repository: Path
 ) -> None:
     def side_by_side(rows: list[str]) -> bool:
         tops = [row for row in rows if "╭" in row]
@@ -199,7 +192,7 @@ def test_a_window_that_is_resized_shows_what_fits_and_nothing_of_before(
         joined = "".join(rows)
         return seen(rows) is not None and joined.count("╭") == joined.count("╰") == 1
 
-    with watching(repository, tmp_path / "data", 120, 40) as (shown, screen):
+    with watching(stage, repository, 120, 40) as (shown, screen):
         screen.wait_until(side_by_side)
         for width, height, fits in (
             (60, 40, one_below), (120, 40, side_by_side), (60, 24, one_below),

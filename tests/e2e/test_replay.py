@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from aideator_gateway.scripted_model.script import Text, ToolUse
-from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.command import error_of, run, terminal
+from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
+from tests.support.command import error_of, run, run_here, terminal
 from tests.support.gateways import COMMAND, environment, serving
 from tests.support.repositories import make_repository
+from tests.support.stage import Stage
 from tests.tasks.steps import create
 
 SECONDS = 1.5
@@ -32,30 +32,23 @@ class Recorded:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+def recorded(tmp_path_factory: pytest.TempPathFactory, stage: Stage) -> Recorded:
     base = tmp_path_factory.mktemp("recorded")
     repository = make_repository(base / "repository")
-    script = Script(
-        {
-            1: [
-                [Text("slow " * 30, pace=SECONDS / 30), create("a.txt", "first\n")],
-                [Text("Done by one.")],
-            ],
-            2: [[ToolUse("list_files", {})], [Text("\x1b[31mDone by two.")]],
-        }
-    )
-    with ScriptedModel(script) as model:
-        done = run(
-            "run", ".", "x", "--condition", "label=left", "--condition", "label=right", "--json",
-            "--backend", "local", "--base-url", model.base_url, "--data-dir", str(base / "data"),
-            cwd=repository, AIDEATOR_API_KEY="key",
-        )  # fmt: skip
-    run_id = json.loads(done.stdout.splitlines()[-1])["run_id"]
+    turns: dict[int, list[Reply]] = {
+        1: [
+            [Text("slow " * 30, pace=SECONDS / 30), create("a.txt", "first\n")],
+            [Text("Done by one.")],
+        ],
+        2: [[ToolUse("list_files", {})], [Text("\x1b[31mDone by two.")]],
+    }
+    labels = [{"label": "left"}, {"label": "right"}]
+    run_id = stage.run(repository, turns, conditions=labels)
     paths = (base / "1.jsonl", base / "2.jsonl")
     for number, path in enumerate(paths, start=1):
-        words = ("show", run_id, str(number), "--transcript", "--data-dir", str(base / "data"))
-        path.write_bytes(run(*words, cwd=base).stdout)
-    return Recorded(base / "data", repository, run_id, paths)
+        answer = stage.gateway.http.get(f"/runs/{run_id}/variations/{number}/transcript")
+        path.write_bytes(answer.content)
+    return Recorded(stage.gateway.data_dir, repository, run_id, paths)
 
 
 def test_a_file_is_shown_as_the_run_was(recorded: Recorded, tmp_path: Path) -> None:
@@ -67,7 +60,7 @@ def test_a_file_is_shown_as_the_run_was(recorded: Recorded, tmp_path: Path) -> N
         "[1] completed (end_turn): 2 turns, ", "── variation 1: 1 file, +1 -0",
     ):  # fmt: skip
         assert line in out
-    patch = run(
+    patch = run_here(
         "show", recorded.run_id, "1", "--patch", "--data-dir", str(recorded.data), cwd=tmp_path
     ).stdout
     assert done.stdout.endswith(patch)
@@ -78,15 +71,15 @@ def test_a_run_is_shown_with_its_labels_and_two_files_as_one(
     recorded: Recorded, tmp_path: Path
 ) -> None:
     words = ("replay", recorded.run_id, "--speed", "0", "--data-dir", str(recorded.data))
-    out = run(*words, cwd=tmp_path).stdout.decode()
+    out = run_here(*words, cwd=tmp_path).stdout.decode()
     assert "[1 left] Done by one." in out
     # What an agent says is no command to the terminal, then as now.
     assert "[2 right] \\x1b[31mDone by two." in out
-    only = run(*words[:2], "2", *words[2:], cwd=tmp_path).stdout.decode()
+    only = run_here(*words[:2], "2", *words[2:], cwd=tmp_path).stdout.decode()
     assert "[2 right] " in only
     assert "[1 left] " not in only
     both = b"".join(path.read_bytes() for path in recorded.transcripts)
-    piped = run("replay", "-", "--speed", "0", cwd=tmp_path, stdin=both).stdout.decode()
+    piped = run_here("replay", "-", "--speed", "0", cwd=tmp_path, stdin=both).stdout.decode()
     assert piped.startswith("Replay of standard input: 2 variations\n")
     assert piped.index("[2] \\x1b[31mDone by two.") < piped.index("[1] Done by one.")
 
@@ -122,14 +115,14 @@ def test_on_a_terminal_it_is_live_and_ctrl_c_ends_it(recorded: Recorded, tmp_pat
 
 def test_what_is_no_transcript_is_said(recorded: Recorded, tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("hello\n")
-    error = error_of("replay", "other.txt", cwd=tmp_path)
+    error = error_of("replay", "other.txt", cwd=tmp_path, here=True)
     assert error.startswith("other.txt holds no events of an agent: give a transcript")
     assert "aideator list" in error_of(
-        "replay", "missing.jsonl", "--data-dir", str(recorded.data), cwd=tmp_path
+        "replay", "missing.jsonl", "--data-dir", str(recorded.data), cwd=tmp_path, here=True
     )
     lines = recorded.transcripts[1].read_bytes().splitlines(keepends=True)
     (tmp_path / "cut.jsonl").write_bytes(b"noise\n\n" + b"".join(lines[:-1]) + lines[-1][:20])
-    done = run("replay", "cut.jsonl", "--speed", "0", cwd=tmp_path)
+    done = run_here("replay", "cut.jsonl", "--speed", "0", cwd=tmp_path)
     assert done.stderr.decode().splitlines() == [
         "Note: the transcript of variation 2 has no end.",
         "Note: 2 lines left out that no event is in.",
@@ -146,7 +139,7 @@ def test_of_several_attempts_the_last_is_shown_and_doubled_lines_once(
             line["text"] = line["text"].replace("two", "three")
     file = tmp_path / "both.jsonl"
     file.write_text("".join(json.dumps(line) + "\n" for line in [*again, *lines, *again]))
-    out = run("replay", str(file), "--speed", "0", cwd=tmp_path).stdout.decode()
+    out = run_here("replay", str(file), "--speed", "0", cwd=tmp_path).stdout.decode()
     assert out.count("Done by three.") == 1
     assert "Done by two." not in out
 
@@ -176,7 +169,7 @@ def test_a_real_run_becomes_a_test(recorded: Recorded, tmp_path: Path) -> None:
         if model.stdout:
             model.stdout.close()
     assert variation["stop_reason"] == "end_turn"
-    before = run(
+    before = run_here(
         "show", recorded.run_id, "1", "--patch", "--data-dir", str(recorded.data), cwd=tmp_path
     ).stdout
     assert patch == before != b""
@@ -185,8 +178,8 @@ def test_a_real_run_becomes_a_test(recorded: Recorded, tmp_path: Path) -> None:
 def test_what_cannot_be_played_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     words = ("scripted-model", "--port", "0", "--play")
-    error = error_of(*words, "empty.jsonl", cwd=tmp_path, expect=2)
+    error = error_of(*words, "empty.jsonl", cwd=tmp_path, expect=2, here=True)
     assert error == (
         "Invalid value for --play: The transcript has no turn of a model to play back."
     )
-    assert "does not exist" in error_of(*words, "missing.jsonl", cwd=tmp_path, expect=2)
+    assert "does not exist" in error_of(*words, "missing.jsonl", cwd=tmp_path, expect=2, here=True)

@@ -1,18 +1,23 @@
 """The ``aideator`` command as people start it: piped, or on a terminal of its own."""
 
 import fcntl
+import io
 import os
 import pty
 import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from aideator_gateway.command.cli import main
 from tests.support.gateways import COMMAND, environment
 
 SECONDS = 90
@@ -36,9 +41,47 @@ def run(
     return done
 
 
-def error_of(*words: str, cwd: Path, expect: int = 1, **settings: str) -> str:
-    """Run a command that fails, and return its one line of error."""
-    lines = run(*words, cwd=cwd, expect=expect, stdin=None, **settings).stderr.decode().splitlines()
+def run_here(
+    *words: str, cwd: Path, expect: int = 0, stdin: bytes | None = None, **settings: str
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command as ``run`` does, but in this process, which takes a tenth of the time.
+
+    For commands that look at or change what a serving gateway has. It shows nothing of how a
+    process starts and ends, nor of signals.
+    """
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.TextIOWrapper(io.BytesIO(), "utf-8")
+    code = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(cwd)
+        wanted = environment(**settings)
+        for name in os.environ.keys() - wanted.keys():
+            patch.delenv(name)
+        for name, text in wanted.items():
+            patch.setenv(name, text)
+        for name, value in (
+            ("argv", [COMMAND, *words]), ("stdout", out), ("stderr", err),
+            ("stdin", io.TextIOWrapper(io.BytesIO(stdin or b""), "utf-8")),
+        ):  # fmt: skip
+            patch.setattr(sys, name, value)
+        try:
+            main()
+        except SystemExit as left:
+            code = int(left.code or 0)
+        out.flush()
+        err.flush()
+    done = subprocess.CompletedProcess(
+        [COMMAND, *words], code, out.buffer.getvalue(), err.buffer.getvalue()
+    )
+    assert code == expect, done.stderr.decode() + done.stdout.decode()
+    return done
+
+
+def error_of(*words: str, cwd: Path, expect: int = 1, here: bool = False, **settings: str) -> str:
+    """Run a command that fails, ``here`` or in a process, and return its one line of error."""
+    start = run_here if here else run
+    lines = (
+        start(*words, cwd=cwd, expect=expect, stdin=None, **settings).stderr.decode().splitlines()
+    )
     errors = [line for line in lines if line.startswith("Error: ")]
     assert len(errors) == 1, lines
     return errors[0].removeprefix("Error: ")

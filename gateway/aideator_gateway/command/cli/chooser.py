@@ -219,7 +219,7 @@ class Chooser:
             f"  a 2      choose 2, and {where}\n"
             "  n        none is good enough; a reason is asked for\n"
             "  l        the table again\n"
-            "  Enter, q leave it open; aideator select decides later\n"
+            "  Enter, q leave it open; aideator select asks again\n"
             "Ctrl-C leaves without a winner. Long output goes through $PAGER, else less."
         )
 

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import click
 
+from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.command.cli.connect import beside_runs, for_reading
+from aideator_gateway.command.cli.hints import hint
 from aideator_gateway.command.cli.lookup import (
     COMPLETED,
     WINNER,
@@ -15,37 +17,66 @@ from aideator_gateway.command.cli.lookup import (
     run_and_number,
 )
 from aideator_gateway.command.cli.options import settings_options
-from aideator_gateway.command.cli.output import say
+from aideator_gateway.command.cli.output import console, is_conversation, say
 from aideator_gateway.command.cli.putting import check, put
-from aideator_gateway.command.cli.results import variation_of, winner_of
+from aideator_gateway.command.cli.results import show_run, variation_of, winner_of
+from aideator_gateway.command.cli.run import asking
+from aideator_gateway.command.cli.winner import decide, who
+from aideator_gateway.command.client import Client
+from aideator_gateway.runs.model import Run
 from aideator_gateway.settings import Settings
 
 
 @click.command()
-@click.argument("arguments", nargs=-1, metavar="[RUN] N", shell_complete=complete)
+@click.argument("arguments", nargs=-1, metavar="[RUN] [N]", shell_complete=complete)
 @click.option("--none", "none", is_flag=True, help="None of them is good enough.")
 @click.option("--reason", help="Why this one, or none; kept with the choice.")
 @settings_options("data_dir")
 def select(
     arguments: tuple[str, ...], none: bool, reason: str | None, data_dir: Path | None
 ) -> None:
-    """Record variation N as the winner of a run.
+    """Record variation N as the winner of a run; without N, look at them and choose.
 
     RUN is a run's id or the start of one; without it, the newest run with a completed
     variation, inside a checkout the newest such run of its repository. Selecting again
     replaces the winner; earlier choices are kept in the run's history. --none in place of N
     records that none of them is good enough.
+
+    Without both, at a terminal, it asks what aideator run asks at its end.
     """
     word, number = run_and_number(arguments)
-    if (number is None) is not none:
+    asks = number is None and not none
+    if (number is not None and none) or (asks and (reason is not None or not is_conversation())):
         raise click.UsageError(
-            "Say which variation wins: aideator select [RUN] N, or --none in place of N."
+            "Say which variation wins: aideator select [RUN] N, or --none in place of N. At a "
+            "terminal, without both and without --reason, it lets you look and choose."
         )
-    with for_reading(Settings.load({"data_dir": data_dir})) as client:
+    settings = Settings.load({"data_dir": data_dir})
+    with for_reading(settings) as client:
         run = find_run(client, word, COMPLETED, checkout=Checkout.around())
-        client.select(run.run_id, number, reason)
-    who = "nobody" if none else f"variation {number}"
-    say(f"Winner: {who}, recorded for {run.run_id}.")
+        if asks:
+            _ask(client, run, settings)
+        else:
+            client.select(run.run_id, number, reason)
+            say(f"Winner: {who(number)}, recorded for {run.run_id}.")
+
+
+def _ask(client: Client, run: Run, settings: Settings) -> None:
+    """Show what there is, and let the person at the terminal choose."""
+    if not run.status.ended:
+        raise click.ClickException(
+            f"{run.run_id} is {run.status}: choose once it has ended, or give the number of a "
+            "variation that has completed."
+        )
+    if not COMPLETED.fits(run):
+        raise click.ClickException(
+            f"No variation of {run.run_id} completed, so none can win: "
+            f"{hint('show', run.run_id)} has what there was."
+        )
+    attempts = Attempts(client, run)
+    # The question itself comes with the models.
+    show_run(console(), attempts, model=False)
+    decide(client, attempts, asking(settings.repository_hosts))
 
 
 @click.command()

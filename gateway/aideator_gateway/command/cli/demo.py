@@ -10,11 +10,11 @@ import click
 
 from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.connect import embedded
-from aideator_gateway.command.cli.follow import Record
 from aideator_gateway.command.cli.options import json_option
 from aideator_gateway.command.cli.output import is_conversation, say
 from aideator_gateway.command.cli.repository import url_of
 from aideator_gateway.command.cli.run import COUNT, asking, follow, terminable
+from aideator_gateway.command.cli.winner import Record
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.terminal.text import counted
 from aideator_gateway.runs.model import NewRun, Variation

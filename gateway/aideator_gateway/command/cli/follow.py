@@ -15,6 +15,7 @@ from aideator_gateway.command.cli.connect import LeftAtOnce
 from aideator_gateway.command.cli.hints import hint
 from aideator_gateway.command.cli.known import Known
 from aideator_gateway.command.cli.output import is_conversation, say, say_json
+from aideator_gateway.command.cli.winner import Choose, decide
 from aideator_gateway.command.client import Client
 from aideator_gateway.command.stream import RunStream
 from aideator_gateway.command.terminal import patches
@@ -26,12 +27,6 @@ from aideator_gateway.runs.model import NewRun, Run, Variation
 
 PATCH_LINES = 200
 """Lines of one patch shown on a terminal here; ``aideator show`` has all."""
-
-Record = Callable[[int | None, str | None], None]
-"""Records a winner, or that none is good enough, and why."""
-
-Choose = Callable[[Attempts, Record], None]
-"""Looks at what there is, and records a winner or none."""
 
 Show = Callable[[str, dict[str, Any]], None]
 
@@ -228,21 +223,5 @@ class Follower:
         run = attempts.run
         if not attempts.completed:
             return run
-        recorded = False
-
-        def record(winner: int | None, reason: str | None = None) -> None:
-            nonlocal recorded
-            self._client.select(run.run_id, winner, reason)
-            recorded = True
-            of = f", recorded for {run.run_id}" if self._kept else ""
-            who = "nobody" if winner is None else f"variation {winner}"
-            say(f"Winner: {who}{of}.", err=self._console is None)
-
-        try:
-            self._choose(attempts, record)
-        finally:
-            # Also for who left with Ctrl-C: the run is there, and can be decided on later.
-            if not recorded and self._kept:
-                how = f": {hint('select', run.run_id, 'N')} does that"
-                say(f"No winner is recorded{how}.", err=True)
+        decide(self._client, attempts, self._choose, kept=self._kept, err=self._console is None)
         return self._client.run(run.run_id)

@@ -15,6 +15,7 @@ from aideator_gateway.command.cli.hints import hint
 from aideator_gateway.command.cli.lookup import complete, find_run, run_and_number
 from aideator_gateway.command.cli.options import json_option, settings_options
 from aideator_gateway.command.cli.output import console, say, say_json
+from aideator_gateway.command.cli.winner import winner_line
 from aideator_gateway.command.terminal import asis, patches
 from aideator_gateway.command.terminal.pager import page
 from aideator_gateway.command.terminal.pane import STYLES
@@ -86,7 +87,7 @@ def show(
             say_json(shown.model_dump(mode="json"))
         elif number is None:
             attempts = Attempts(client, run)
-            page(console(), lambda out: _show_run(out, attempts))
+            page(console(), lambda out: show_run(out, attempts))
         else:
             variation = variation_of(run, number)
             kept = variation.patch and not variation.patch.truncated
@@ -128,22 +129,21 @@ def _show_patch(out: Console, patch: bytes) -> None:
     patches.show(out, patch)
 
 
-def _show_run(out: Console, attempts: Attempts) -> None:
+def show_run(out: Console, attempts: Attempts, *, model: bool = True) -> None:
+    """Show how a run went, and who has won it; what models it had, too, unless told not to."""
     run = attempts.run
     out.print(title_line(run))
     out.print(status_line(run), style=STYLES[run.status])
-    out.print(model_line(run), style="dim")
+    if model:
+        out.print(model_line(run), style="dim")
     out.print(printable(run.prompt))
     out.print()
     out.print(variations_table(run, attempts.same))
     for cause in causes(run):
         out.print(Text(cause, style="red"))
     if run.selections:
-        choice = run.selections[-1]
-        reason = f": {printable(choice.reason)}" if choice.reason else ""
         out.print()
-        nobody = choice.variation_id is None
-        out.print(f"Winner: {'nobody' if nobody else f'variation {choice.variation_id}'}{reason}")
+        out.print(winner_line(run.selections[-1]))
 
 
 def _show_variation(out: Console, run: Run, variation: Variation, patch: bytes) -> None:

@@ -14,7 +14,7 @@ from aideator_gateway.command.cli.attempts import Attempts
 from aideator_gateway.command.cli.chooser import Chooser
 from aideator_gateway.command.cli.connect import for_runs
 from aideator_gateway.command.cli.exits import CANCELLED, COMPLETED, FAILED
-from aideator_gateway.command.cli.follow import Choose, Follower, Record
+from aideator_gateway.command.cli.follow import Follower
 from aideator_gateway.command.cli.options import (
     SERVER_ONLY,
     json_option,
@@ -25,6 +25,7 @@ from aideator_gateway.command.cli.options import (
 from aideator_gateway.command.cli.output import console, is_conversation
 from aideator_gateway.command.cli.repository import url_of
 from aideator_gateway.command.cli.request import conditions, new_run, prompt_text
+from aideator_gateway.command.cli.winner import Choose, Record
 from aideator_gateway.command.client import Client
 from aideator_gateway.runs.model import NewRun
 from aideator_gateway.settings import Settings
