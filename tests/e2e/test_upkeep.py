@@ -103,8 +103,10 @@ def beside_work(data: Path, repository: Path) -> Iterator[str]:
         places = [int(place) for place, _, _ in reader.events]
         assert places == list(range(1, len(places) + 1))
         # Only now may it be removed.
-        assert prune(data, "--keep-bytes", "0").endswith(" bytes.\n")
-        assert run_id not in ids(data / "aideator.db")
+        left = ids(data / "aideator.db")
+        assert run_id in left
+        assert prune(data, "--keep-bytes", "0").startswith(f"Removed {len(left)} run")
+        assert ids(data / "aideator.db") == []
 
 
 def room_is_given_back(data: Path, left: int) -> None:
