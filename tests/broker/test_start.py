@@ -214,8 +214,7 @@ def test_the_ready_line_says_which_provider_cannot_be_asked_and_why(tmp_path: Pa
 def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
     config = configuration("http://127.0.0.1:1")
     with broker_for(tmp_path, config, "--watch-stdin") as broker:
-        assert broker.process.stdin
-        broker.process.stdin.close()
+        broker.stdin.close()
         assert broker.process.wait(30) == 0
 
 
@@ -234,11 +233,10 @@ def test_a_stop_waits_neither_for_the_sdk_nor_for_a_stream(tmp_path: Path) -> No
 
 def test_messages_that_are_none_are_answered_and_do_no_harm(tmp_path: Path) -> None:
     with broker_for(tmp_path, configuration("http://127.0.0.1:1")) as broker:
-        assert broker.process.stdin
         lines = (b"hello", b"[]", b'{"revoke": {"run": 1}}', b'{"more": 1}', b"\xff", b"")
         for line in lines:
-            broker.process.stdin.write(line + b"\n")
-        broker.process.stdin.flush()
+            broker.stdin.write(line + b"\n")
+        broker.stdin.flush()
         assert broker.line("error", len(lines))
         assert broker.refused() == {}
 

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from aideator_gateway.scripted_model.script import Text
-from tests.support.command import run
+from tests.support import gateways
 from tests.support.figures import metric, open_file_count
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import run, serving
+from tests.support.gateways import Gateway
 from tests.support.talking import talking_gateway, wait
 
 TOKEN = secrets.token_hex(8)
@@ -51,7 +52,7 @@ def test_idle_sockets_stop_nothing_where_few_files_may_be_open(
 ) -> None:
     flags = (*DEMO, "--keep-alive-seconds", "3600")
     with (
-        serving(tmp_path / "data", *flags, token=TOKEN, ulimit="-n 128") as gateway,
+        gateways.serving(tmp_path / "data", *flags, token=TOKEN, ulimit="-n 128") as gateway,
         connected(gateway, 300),
     ):
         for _ in range(10):

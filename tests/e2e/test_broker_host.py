@@ -11,7 +11,7 @@ import pytest
 
 from aideator_gateway.scripted_model.script import Reply, Text, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import serving
+from tests.support.forked import serving
 from tests.support.processes import brokers_of
 from tests.support.repositories import make_repository
 from tests.support.talking import talking_gateway, wait

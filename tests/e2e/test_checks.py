@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from aideator_gateway.scripted_model.script import Hang, HttpError, Text, ToolUse
+from aideator_gateway.scripted_model.player import Request
+from aideator_gateway.scripted_model.script import Hang, HttpError, Reply, Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.checks import DEMO, check_of, need_bubblewrap
-from tests.support.command import run
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import run, serving
+from tests.support.gateways import Gateway
 from tests.support.processes import wait_until_gone, wait_until_removed
 from tests.support.programs import path_without
 
@@ -22,9 +23,51 @@ SECONDS = 60.0
 WAITING = "echo begun; while [ ! -e ../home/go ]; do sleep 0.1; done; echo went on"
 
 
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    with serving(tmp_path_factory.mktemp("gateway") / "data", *DEMO) as gateway:
+        need_bubblewrap(gateway)
+        yield gateway
+
+
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
+def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
+    """Return one that does not serve other tests."""
     with serving(tmp_path / "data", *DEMO) as gateway:
+        need_bubblewrap(gateway)
+        yield gateway
+
+
+class ByPrompt:
+    """A player of scripts, one for each prompt."""
+
+    def __init__(self, **scripts: Script) -> None:
+        self._scripts = scripts
+
+    def reply(self, request: Request) -> Reply:
+        """Return the next reply of the script whose name is in the prompt."""
+        said = str(request.messages[0]["content"])
+        return next(s for name, s in self._scripts.items() if name in said).reply(request)
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    """Return a gateway whose agents do what their prompt names."""
+    edit = {"command": "create", "path": "made.txt", "file_text": "made\n"}
+    tool = ToolUse("str_replace_based_edit_tool", edit)
+    done: list[Reply] = [[Text("Nothing to do.")]]
+    player = ByPrompt(
+        FirstEnds=Script({1: done, 2: [[Text("Hm."), Hang()]]}),
+        FirstEdits=Script({1: [[tool], [Text("Done.")]]}, default=done),
+        Refused=Script({}, default=[[HttpError(400, "invalid_request_error", "no")]]),
+    )
+    with (
+        ScriptedModel(player) as model,
+        serving(
+            tmp_path_factory.mktemp("scripted") / "data", "--backend", "local", "--allow-file",
+            "--base-url", model.base_url, AIDEATOR_API_KEY="key",
+        ) as gateway,
+    ):  # fmt: skip
         need_bubblewrap(gateway)
         yield gateway
 
@@ -91,24 +134,16 @@ def test_readers_of_the_stream_get_each_check_behind_its_variation(
 
 
 def test_an_attempt_that_was_cancelled_has_a_check_that_was(
-    shared_repository: Path, tmp_path: Path
+    scripted: Gateway, shared_repository: Path
 ) -> None:
-    script = Script({1: [[Text("Nothing to do.")]], 2: [[Text("Hm."), Hang()]]})
-    with (
-        ScriptedModel(script) as model,
-        serving(
-            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="key",
-        ) as gateway,
-    ):  # fmt: skip
-        need_bubblewrap(gateway)
-        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=2, check="true")
-        names = []
-        for event in gateway.stream(run_id):
-            names.append(event.event)
-            if event.event == "check" and names.count("check") == 1:
-                gateway.http.post(f"/runs/{run_id}/cancel", json={})
-        run = gateway.run(run_id)
+    url = shared_repository.as_uri()
+    run_id = scripted.create(github_url=url, prompt="FirstEnds", variations=2, check="true")
+    names = []
+    for event in scripted.stream(run_id):
+        names.append(event.event)
+        if event.event == "check" and names.count("check") == 1:
+            scripted.http.post(f"/runs/{run_id}/cancel", json={})
+    run = scripted.run(run_id)
     assert [v["status"] for v in run["variations"]] == ["completed", "cancelled"]
     assert [v["check"]["status"] for v in run["variations"]] == ["passed", "cancelled"]
     assert check_of(run, 2)["output"] == "There is no result: the run was cancelled."
@@ -116,40 +151,26 @@ def test_an_attempt_that_was_cancelled_has_a_check_that_was(
     assert names[-1] == "end"
 
 
-def test_each_result_is_checked_by_itself(shared_repository: Path, tmp_path: Path) -> None:
-    edit = {"command": "create", "path": "made.txt", "file_text": "made\n"}
-    tool = ToolUse("str_replace_based_edit_tool", edit)
-    script = Script({1: [[tool], [Text("Done.")]]}, default=[[Text("Nothing to do.")]])
-    with (
-        ScriptedModel(script) as model,
-        serving(
-            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="key",
-        ) as gateway,
-    ):  # fmt: skip
-        need_bubblewrap(gateway)
-        run_id = gateway.create(
-            github_url=shared_repository.as_uri(), variations=2, check="ls -A ..; cat made.txt"
+def test_each_result_is_checked_by_itself(scripted: Gateway, shared_repository: Path) -> None:
+    run = scripted.finish(
+        scripted.create(
+            github_url=shared_repository.as_uri(), prompt="FirstEdits", variations=2,
+            check="ls -A ..; cat made.txt",
         )
-        run = gateway.finish(run_id)
+    )  # fmt: skip
     first, second = check_of(run, 1), check_of(run, 2)
     assert (first["exit_code"], first["output"]) == (0, "home\nrepo\ntmp\nmade\n")
     assert (second["exit_code"], second["passed"]) == (1, False)
     assert "No such file" in second["output"]
 
 
-def test_what_a_failed_attempt_left_is_checked_too(shared_repository: Path, tmp_path: Path) -> None:
-    refused = [[HttpError(400, "invalid_request_error", "no")]]
-    with (
-        ScriptedModel(Script({}, default=refused)) as model,
-        serving(
-            tmp_path / "data", "--backend", "local", "--allow-file", "--base-url", model.base_url,
-            AIDEATOR_API_KEY="key",
-        ) as gateway,
-    ):  # fmt: skip
-        need_bubblewrap(gateway)
-        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1, check="exit 3")
-        run = gateway.finish(run_id)
+def test_what_a_failed_attempt_left_is_checked_too(
+    scripted: Gateway, shared_repository: Path
+) -> None:
+    url = shared_repository.as_uri()
+    run = scripted.finish(
+        scripted.create(github_url=url, prompt="Refused", variations=1, check="exit 3")
+    )
     assert run["variations"][0]["status"] == "failed"
     assert check_of(run)["exit_code"] == 3
 
@@ -169,12 +190,12 @@ def test_cancelling_stops_a_check_and_says_so(gateway: Gateway, shared_repositor
 
 
 def test_the_end_of_the_gateway_stops_a_check_and_says_so(
-    gateway: Gateway, shared_repository: Path
+    own_gateway: Gateway, shared_repository: Path
 ) -> None:
-    run_id, _ = start_waiting(gateway, shared_repository)
-    gateway.stop()
-    assert wait_until_gone(gateway.data_dir, 10) == []
-    with serving(gateway.data_dir, *DEMO) as again:
+    run_id, _ = start_waiting(own_gateway, shared_repository)
+    own_gateway.stop()
+    assert wait_until_gone(own_gateway.data_dir, 10) == []
+    with serving(own_gateway.data_dir, *DEMO) as again:
         found = again.run(run_id)
     assert found["variations"][0]["status"] == "completed"
     assert check_of(found)["output"] == "It was stopped: the gateway ended."
@@ -182,17 +203,17 @@ def test_the_end_of_the_gateway_stops_a_check_and_says_so(
 
 
 def test_a_check_does_not_outlive_a_gateway_that_is_killed(
-    gateway: Gateway, shared_repository: Path
+    own_gateway: Gateway, shared_repository: Path
 ) -> None:
-    run_id, _ = start_waiting(gateway, shared_repository)
-    gateway.stop(signal.SIGKILL)
-    assert wait_until_gone(gateway.data_dir, 10) == []
-    with serving(gateway.data_dir, *DEMO) as again:
+    run_id, _ = start_waiting(own_gateway, shared_repository)
+    own_gateway.stop(signal.SIGKILL)
+    assert wait_until_gone(own_gateway.data_dir, 10) == []
+    with serving(own_gateway.data_dir, *DEMO) as again:
         found = again.run(run_id)
         assert found["variations"][0]["status"] == "completed"
         assert check_of(found)["status"] == "interrupted"
         assert check_of(found)["output"] == "There is no result: the gateway ended."
-        assert wait_until_removed(gateway.data_dir) == []
+        assert wait_until_removed(own_gateway.data_dir) == []
 
 
 def test_the_command_shows_what_the_check_said(repository: Path, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from aideator_gateway.command.terminal.experiments import dollars
 from aideator_gateway.experiments.entries import Begun, Planned
 from aideator_gateway.experiments.state import State
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.support.command import error_of, run, terminal
-from tests.support.gateways import serving
+from tests.support.command import terminal
+from tests.support.forked import error_of, run, serving
 from tests.support.known_quality import KnownQuality
 from tests.support.labs import COST, FLAGS, Lab
 from tests.support.talking import wait
@@ -64,14 +64,14 @@ def test_every_attempt_is_an_ordinary_run_and_comes_out_as_known(lab: Lab) -> No
 
 
 def test_killed_and_run_again_it_is_complete(lab: Lab) -> None:
-    lab.write()
-    for least in (1, 3):
+    lab.write(tasks=1, repeats=3)
+    for least in (1, 2):
         with lab.started() as process:
             wait(lambda: sum(isinstance(e, Planned) for e in lab.entries) >= least)  # noqa: B023 - at once
             process.kill()
             process.wait()
     lab.run()
-    check_nothing_missing_or_twice(lab, attempts=8)
+    check_nothing_missing_or_twice(lab, attempts=6)
 
 
 def check_nothing_missing_or_twice(lab: Lab, attempts: int) -> None:
@@ -108,7 +108,7 @@ def test_ctrl_c_waits_for_what_is_at_work(lab: Lab) -> None:
 
 
 def test_a_gateway_that_serves_carries_it_out_and_survives_the_command(lab: Lab) -> None:
-    lab.write()
+    lab.write(tasks=1, repeats=3)
     server = {k: v for k, v in lab.settings.items() if k != "AIDEATOR_DATA_DIR"}
     with serving(lab.data, *FLAGS, "--allow-file", **server):
         with lab.started() as process:
@@ -123,7 +123,7 @@ def test_a_gateway_that_serves_carries_it_out_and_survives_the_command(lab: Lab)
         state = State.of(lab.entries)
         assert not state.open
         lab.run()
-        check_nothing_missing_or_twice(lab, attempts=8)
+        check_nothing_missing_or_twice(lab, attempts=6)
 
 
 def test_what_is_wrong_is_said_with_its_line_and_costs_nothing(lab: Lab) -> None:

@@ -13,8 +13,7 @@ import yaml  # type: ignore[import-untyped]  # its types are a package more
 from aideator_gateway.command.cli import cli
 from aideator_gateway.experiments.report.model import Report
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.support.command import error_of, run
-from tests.support.gateways import serving
+from tests.support.forked import error_of, run, serving
 from tests.support.known_quality import KnownQuality
 from tests.support.labs import COST, FLAGS, Lab
 
@@ -88,12 +87,16 @@ def test_twelve_attempts_are_reported_as_known(served: Lab, agents: KnownQuality
     assert agents.answers == answers
 
 
-def test_a_persons_choice_counts_as_soon_as_it_is_made(served: Lab) -> None:
+def test_a_report_says_what_is_so_when_it_is_asked_for(served: Lab) -> None:
     lab = served
     lab.write(tasks=1, repeats=1)
+    words = ("experiment", "report")
+    for name, why in (("known", "no experiment of that name"), ("experiment.toml", "begins it.")):
+        assert why in error_of(*words, name, cwd=lab.directory, **lab.settings)
     lab.run("--report", "report.json")
     report = Report.model_validate_json((lab.directory / "report.json").read_text())
     assert report.people is None
+    # A person's choice counts as soon as it is made.
     chosen = next(a for a in report.attempts if a.condition == "50 %")
     selected = ("select", chosen.run_id or "", str(chosen.variation_id))
     run(*selected, cwd=lab.directory, **lab.settings)
@@ -106,14 +109,7 @@ def test_a_persons_choice_counts_as_soon_as_it_is_made(served: Lab) -> None:
     text = (lab.directory / "report.md").read_text()
     assert f"(<https://box.example/#/runs/{chosen.run_id}/results/{chosen.variation_id}>)" in text
 
-
-def test_what_is_not_there_is_said_and_a_file_counts_as_it_is_now(served: Lab) -> None:
-    lab = served
-    lab.write(tasks=1, repeats=1)
-    words = ("experiment", "report")
-    for name, why in (("known", "no experiment of that name"), ("experiment.toml", "begins it.")):
-        assert why in error_of(*words, name, cwd=lab.directory, **lab.settings)
-    lab.run()
+    # A file counts as it is now.
     lab.write(tasks=2, repeats=1)
     assert "Not finished: 2 of 4 attempts have a result." in told(lab, "experiment.toml")
     assert "Not finished" not in told(lab, "known")

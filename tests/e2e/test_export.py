@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.support.command import error_of, run
-from tests.support.gateways import serving
+from tests.support.forked import error_of, run, serving
 from tests.support.known_quality import KnownQuality
 from tests.support.labs import Lab
 

@@ -20,7 +20,8 @@ from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from aideator_gateway.settings import Settings
 from tests.support.checks import DEMO, check_of, guarded, need_bubblewrap
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.processes import argument_lists
 from tests.support.programs import path_without
 

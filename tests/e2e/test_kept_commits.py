@@ -13,8 +13,8 @@ import pytest
 from aideator_gateway.scripted_model.script import Hang, Reply, Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.checks import check_of, need_bubblewrap
-from tests.support.command import run
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import run, serving
+from tests.support.gateways import Gateway
 from tests.support.https_git import Certificate, GitServer, https_git
 from tests.support.processes import wait_until_gone, wait_until_removed
 from tests.support.programs import path_without

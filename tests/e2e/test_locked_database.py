@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from aideator_gateway.scripted_model.script import Reply, Text
-from tests.support.command import run
-from tests.support.gateways import serving
+from tests.support.forked import run, serving
 from tests.support.locks import locked
 from tests.support.readers import Reader
 from tests.support.talking import failed_commits, ready, talking_gateway, wait

@@ -10,7 +10,7 @@ import pytest
 from aideator.protocol import Secrets
 from aideator_gateway.command.cli.logs import JsonLines, TextLines
 from aideator_gateway.runs.context import working_on
-from tests.support.gateways import serving
+from tests.support.forked import serving
 from tests.support.talking import wait
 
 SECRET = 'sk-"quoted"-0123456789'  # noqa: S105 - of no server

@@ -10,7 +10,8 @@ import pytest
 
 from aideator_gateway.scripted_model.script import Hang
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.processes import processes_of, wait_until_gone, wait_until_removed
 from tests.support.repositories import make_repository
 from tests.support.talking import talking_gateway

@@ -10,8 +10,8 @@ import pytest
 from aideator_gateway.scripted_model.script import Model as Named
 from aideator_gateway.scripted_model.script import Reply, Text, TokenCounts
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.command import run
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import run, serving
+from tests.support.gateways import Gateway
 
 OWN_KEY = "sk-own-0123456789abcdef"
 OTHER_KEY = "sk-other-0123456789abcdef"

@@ -12,7 +12,8 @@ import pytest
 
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.processes import wait_until_gone, wait_until_removed
 from tests.support.programs import Programs
 

@@ -8,7 +8,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.collector import Collector
-from tests.support.gateways import serving
+from tests.support.forked import serving
 
 
 def test_a_run_is_traced_down_to_its_checks(shared_repository: Path, tmp_path: Path) -> None:

@@ -9,10 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-import pytest
-
-from tests.support.command import error_of, run
-from tests.support.gateways import serving
+from tests.support.forked import error_of, run, serving
 from tests.support.old_runs import ids, make_old, with_ended
 from tests.support.readers import Reader
 from tests.support.talking import failed_commits, talking_gateway, wait
@@ -48,20 +45,6 @@ def test_what_cannot_be_pruned_is_one_line(tmp_path: Path) -> None:
     assert "Say what is kept" in error_of("prune", "--data-dir", ".", cwd=tmp_path, expect=2)
     for words in (("prune", "--keep-days", "1"), ("backup", "x.db"), ("compact",)):
         assert "no database" in error_of(*words, "--data-dir", str(tmp_path), cwd=tmp_path)
-
-
-def test_a_run_that_goes_on_is_never_removed(shared_repository: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with talking_gateway(data) as gateway:
-        run_id = gateway.create(github_url=shared_repository.as_uri(), variations=1)
-        with Reader(gateway, run_id) as reader:
-            reader.wait_for(5)
-            make_old(data / "aideator.db", [run_id], days_ago=900)
-            assert prune(data, "--keep-days", "1", "--keep-bytes", "0").startswith("Removed 0 runs")
-            reader.wait_for(len(reader.events) + 5)
-            gateway.http.post(f"/runs/{run_id}/cancel", json={})
-        assert reader.events[-1][1] == "end"
-        assert prune(data, "--keep-bytes", "0").startswith("Removed 1 run ")
 
 
 def test_readers_of_a_run_that_was_removed_are_told_so(tmp_path: Path) -> None:
@@ -101,13 +84,13 @@ def test_a_gateway_that_serves_removes_runs_by_itself(tmp_path: Path) -> None:
 
 
 @contextmanager
-def beside_work(data: Path, repository: Path) -> Iterator[None]:
+def beside_work(data: Path, repository: Path) -> Iterator[str]:
     """Have a run go on during the block and behind it, and check that nothing of it was lost."""
     with talking_gateway(data) as gateway:
         run_id = gateway.create(github_url=repository.as_uri(), variations=2)
         with Reader(gateway, run_id) as reader:
             reader.wait_for(5)
-            yield
+            yield run_id
             reader.wait_for(len(reader.events) + 5)
             gateway.http.post(f"/runs/{run_id}/cancel", json={})
         assert reader.events[-1][1] == "end"
@@ -119,24 +102,37 @@ def beside_work(data: Path, repository: Path) -> Iterator[None]:
         assert re.search(r"^aideator_database_bytes [1-9]", figures, re.MULTILINE)
         places = [int(place) for place, _, _ in reader.events]
         assert places == list(range(1, len(places) + 1))
+        # Only now may it be removed.
+        left = ids(data / "aideator.db")
+        assert run_id in left
+        assert prune(data, "--keep-bytes", "0").startswith(f"Removed {len(left)} run")
+        assert ids(data / "aideator.db") == []
 
 
-def test_pruning_is_in_the_way_of_no_run(shared_repository: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    with_ended(data / "aideator.db", OLD, MIB)
-    with beside_work(data, shared_repository):
-        assert prune(data, "--keep-days", "1").startswith("Removed 10 runs")
+def room_is_given_back(data: Path, left: int) -> None:
+    """Compact a database that is mostly room, and check that it is whole."""
+    database = data / "aideator.db"
+    assert database.stat().st_size > 30 * MIB
+    run("compact", "--data-dir", str(data), cwd=data.parent)
+    assert database.stat().st_size < 8 * MIB
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    assert len(ids(database)) == left
 
 
-def test_a_backup_is_whole_and_private_beside_work(shared_repository: Path, tmp_path: Path) -> None:
+def test_all_upkeep_is_in_the_way_of_no_run(shared_repository: Path, tmp_path: Path) -> None:
     data, target = tmp_path / "data", tmp_path / "copy.db"
     data.mkdir()
     with_ended(data / "aideator.db", OLD, 2 * MIB)
     os.umask(0o022)
-    with beside_work(data, shared_repository):
+    with beside_work(data, shared_repository) as run_id:
         done = run("backup", str(target), "--data-dir", str(data), cwd=tmp_path)
         assert f"Wrote {target}: {target.stat().st_size} bytes." in done.stdout.decode()
+        # However old it is, one that goes on is never removed.
+        make_old(data / "aideator.db", [run_id], days_ago=900)
+        assert prune(data, "--keep-days", "1", "--keep-bytes", "0").startswith("Removed 10 runs")
+        room_is_given_back(data, left=1)
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert sorted(path.name for path in tmp_path.iterdir() if "copy" in path.name) == ["copy.db"]
     with closing(sqlite3.connect(target)) as copy:
@@ -167,24 +163,17 @@ def test_a_backup_replaces_nothing_unless_it_may(tmp_path: Path) -> None:
     assert ids(data / "aideator.db") == list(OLD)
 
 
-@pytest.mark.parametrize("older", [False, True])
-def test_room_is_given_back_beside_work(
-    shared_repository: Path, tmp_path: Path, older: bool
+def test_room_is_given_back_beside_work_where_none_ever_was(
+    shared_repository: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
     data.mkdir()
     database = data / "aideator.db"
     with_ended(database, OLD, 2 * MIB)
-    if older:
-        with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-            connection.execute("PRAGMA auto_vacuum = NONE")
-            connection.execute("VACUUM")
+    # As an older version made it.
+    with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = NONE")
+        connection.execute("VACUUM")
     prune(data, "--keep-bytes", str(5 * MIB))
-    assert database.stat().st_size > 30 * MIB
     with beside_work(data, shared_repository):
-        run("compact", "--data-dir", str(data), cwd=tmp_path)
-        assert database.stat().st_size < 8 * MIB
-    with closing(sqlite3.connect(database)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
-    assert len(ids(database)) == 2
+        room_is_given_back(data, left=2)

@@ -9,7 +9,7 @@ import pytest
 
 from aideator.protocol import Limits
 from aideator_gateway.runs.store import Store
-from tests.support.gateways import serving
+from tests.support.forked import serving
 from tests.support.scripted_backend import REQUEST, completes, house
 from tests.support.stored_logs import cut_ends
 

@@ -9,7 +9,8 @@ import pytest
 
 from aideator_gateway.scripted_model.script import Hang, Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateways import serving
+from tests.support.forked import serving
 from tests.support.scripted_dagger import install
 
 

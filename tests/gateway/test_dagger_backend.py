@@ -28,7 +28,8 @@ from aideator_gateway.runs.backend import BackendError, RunSpec
 from aideator_gateway.runs.metrics import Metrics
 from aideator_gateway.runs.model import CheckResult
 from aideator_gateway.settings import Settings
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.https_git import Certificate, GitServer
 from tests.support.logs import end_line, event_line
 from tests.support.processes import environment_of

@@ -16,8 +16,7 @@ import pytest
 
 from aideator_gateway.backends.workdir import WorkDirectory, owner_of
 from aideator_gateway.command.datadir import is_served, sole_server
-from tests.support.command import error_of, run
-from tests.support.gateways import serving
+from tests.support.forked import error_of, run, serving
 
 DEMO = ("--demo", "--backend", "local", "--demo-tokens-per-second", "1000")
 

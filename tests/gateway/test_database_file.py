@@ -23,8 +23,8 @@ from aideator_gateway.runs.schema import APPLICATION_ID, SCHEMA, open_database
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
 from aideator_gateway.runs.stored import Spending
-from tests.support.command import error_of, run
 from tests.support.event_logs import said
+from tests.support.forked import error_of, run
 from tests.support.stored_logs import parsed, stored_lines
 
 OWNER = "gw_0000000000000001"

@@ -15,7 +15,8 @@ from aideator_gateway.experiments.report.model import Report
 from aideator_gateway.experiments.reports import Reports
 from aideator_gateway.runs.problems import Problem
 from tests.experiments.finished import carried_out, of_rates, plays, reported
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 
 RATES = {"A": [1.0, 0.0, 0.0], "B": [1.0, 1.0, 0.0]}
 

@@ -9,9 +9,10 @@ from playwright.sync_api import Page
 from aideator_gateway.scripted_model.script import Drop, Hang, Reply, Text, Thinking, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
-from tests.page.looking import SIZES, THEMES_AND_WIDTHS, Act, Looking
+from tests.page.looking import APPEARANCES, Act, Appearances, Looking, opened_as
 from tests.page.tasks import MARKDOWN
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 
 # Two dozen views a test, and axe takes its time with each.
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -69,20 +70,18 @@ def click(name: str) -> Act:
     return lambda page: page.get_by_role("button", name=name).first.click()
 
 
-@THEMES_AND_WIDTHS
+@APPEARANCES
 def test_every_view_can_be_read_by_everybody(
     visit: Open,
     demo_gateway: Gateway,
     finished: str,
     live: tuple[Gateway, str],
     tmp_path: Path,
-    theme: str,
-    width: int,
+    appearances: Appearances,
 ) -> None:
-    size = {"width": width, "height": SIZES[width]}
-    options = {"color_scheme": theme, "viewport": size, "reduced_motion": "reduce"}
+    options = opened_as(appearances)
     tab = visit(demo_gateway.url, **options)
-    look = Looking(tab.page, demo_gateway.url)
+    look = Looking(tab.page, demo_gateway.url, appearances)
     look.show("#/", ".run-row")
     look.show("#/", ".run-row", press("?"), "dialog .keys")
     look.show("#/", ".run-row", click("Delete: Improve it."), "dialog .danger")
@@ -108,7 +107,7 @@ def test_every_view_can_be_read_by_everybody(
 
     gateway, run_id = live
     other = visit(gateway.url, **options)
-    other_look = Looking(other.page, gateway.url)
+    other_look = Looking(other.page, gateway.url, appearances)
     path = f"#/runs/{run_id}/live"
     other_look.show(path, ".retry", lambda page: page.locator("summary:visible").last.click())
     # In a narrow window one column is shown, and it may be the one that is growing.
@@ -120,7 +119,7 @@ def test_every_view_can_be_read_by_everybody(
 
     with serving(tmp_path / "data", "--backend", "local", token="token") as locked:  # noqa: S106
         third = visit(locked.url, **options)
-        third_look = Looking(third.page, locked.url)
+        third_look = Looking(third.page, locked.url, appearances)
         third_look.show("", "input")
 
         def enter(token: str) -> Act:

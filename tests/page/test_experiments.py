@@ -18,8 +18,9 @@ from aideator_gateway.experiments.stop import Stop
 from tests.experiments.finished import carried_out, hostile, of_rates, plays, reported
 from tests.experiments.scripted_gateway import experiment, task
 from tests.page.conftest import Open
-from tests.page.looking import AXE, RULES, SIZES, THEMES_AND_WIDTHS, Looking
-from tests.support.gateways import Gateway, serving
+from tests.page.looking import APPEARANCES, Appearances, Looking, opened_as
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -113,12 +114,11 @@ def test_a_hostile_experiment_is_shown_and_inert(
         assert own.page.locator(".r-report").evaluate("e => getComputedStyle(e).display") == "grid"
 
 
-@THEMES_AND_WIDTHS
+@APPEARANCES
 def test_it_can_be_read_by_everybody(
-    visit: Open, gateway: Gateway, tmp_path: Path, theme: str, width: int
+    visit: Open, gateway: Gateway, tmp_path: Path, appearances: Appearances
 ) -> None:
-    size = {"width": width, "height": SIZES[width]}
-    options = {"color_scheme": theme, "viewport": size, "reduced_motion": "reduce"}
+    options = opened_as(appearances)
     rates = {name: [1.0, 0.5, 0.0] for name in ("A", "B", "C")}
     what = of_rates(rates, repeats=3, baseline="A")
     carried_out(tmp_path, what, plays(rates))
@@ -126,17 +126,14 @@ def test_it_can_be_read_by_everybody(
     file = tmp_path / "report.html"
     file.write_text(written(reported(tmp_path, (), winners), "html", Links()))
     tab = visit(gateway.url, **options)
-    look = Looking(tab.page, gateway.url)
+    look = Looking(tab.page, gateway.url, appearances)
     look.show("#/experiments", ".experiment-row")
     look.show("#/experiments/exp", "article.r-report")
     look.show("#/experiments/real", "article.r-report")
     tab.clean()
-    found = []
     own = visit("about:", "blank", bypass_csp=True, **options)
     own.page.goto(file.as_uri())
     own.page.locator("details").evaluate_all("all => all.forEach(e => e.open = true)")
-    own.page.evaluate(AXE.read_text())
-    found += own.page.evaluate(RULES)
-    root = "document.documentElement"
-    assert own.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth") <= 0
-    assert [*look.findings, *found] == []
+    own_look = Looking(own.page, "", appearances)
+    own_look.look("report.html", "article.r-report")
+    assert [*look.findings, *own_look.findings] == []

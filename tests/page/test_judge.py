@@ -12,8 +12,9 @@ from playwright.sync_api import Page, expect
 from aideator_gateway.experiments.judgments import Judgment, read_judgments
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.page.conftest import Open, Visit
-from tests.page.looking import Looking
-from tests.support.gateways import Gateway, serving
+from tests.page.looking import EACH_WITH_EACH, Looking, opened_as
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.known_quality import KnownQuality
 from tests.support.labs import Lab
 from tests.tasks.steps import create
@@ -128,13 +129,10 @@ def test_an_answer_that_did_not_come_through_is_sent_again_as_the_same(
     assert [one.verdict for one in kept(gateway)] == ["left"]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_can_be_read_by_everybody(visit: Open, gateway: Gateway, theme: str) -> None:
-    for width, height in ((360, 740), (1280, 800), (3840, 2160)):
-        size = {"width": width, "height": height}
-        tab = visit(gateway.url, color_scheme=theme, viewport=size, reduced_motion="reduce")
-        look = Looking(tab.page, gateway.url)
-        look.show(VIEW, ".pair")
-        look.show("#/experiments/none/judge", "[role=alert]")
-        assert look.findings == []
-        tab.clean()
+def test_it_can_be_read_by_everybody(visit: Open, gateway: Gateway) -> None:
+    tab = visit(gateway.url, **opened_as(EACH_WITH_EACH))
+    look = Looking(tab.page, gateway.url, EACH_WITH_EACH)
+    look.show(VIEW, ".pair")
+    look.show("#/experiments/none/judge", "[role=alert]")
+    assert look.findings == []
+    tab.clean()

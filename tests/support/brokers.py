@@ -2,18 +2,18 @@
 
 import json
 import os
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 
 from aideator.protocol.tokens import Grant, run_secret, token_for
+from tests.support.forked import Process
 
 SIGNING_SECRET = "signing-secret-of-these-tests-0123456789"  # noqa: S105
 KEY = "sk-canary-0123456789abcdef"
@@ -38,8 +38,10 @@ def request(**fields: Any) -> dict[str, Any]:
 class RunningBroker:
     """One that listens, on a port and on a Unix socket."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", errors: Path) -> None:
+    def __init__(self, process: Process, stdin: IO[bytes], stdout: IO[bytes], errors: Path) -> None:
         self.process = process
+        self.stdin = stdin
+        self._stdout = stdout
         self._errors = errors
         self.lines: list[dict[str, Any]] = []
         self._changed = threading.Condition()
@@ -60,9 +62,8 @@ class RunningBroker:
 
     def say(self, **message: Any) -> None:
         """Send a control message."""
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps(message).encode() + b"\n")
-        self.process.stdin.flush()
+        self.stdin.write(json.dumps(message).encode() + b"\n")
+        self.stdin.flush()
 
     def line(self, key: str, count: int = 1, *, run: str | None = None) -> dict[str, Any]:
         """Wait for the n-th line of a kind, or of those about a run."""
@@ -92,8 +93,7 @@ class RunningBroker:
         return [line for line in lines if run is None or line[key]["run"] == run]
 
     def _read(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
+        for line in self._stdout:
             with self._changed:
                 self.lines.append(json.loads(line))
                 self._changed.notify_all()
@@ -121,24 +121,25 @@ def command(*flags: str | Path) -> list[str]:
 def broker_for(
     directory: Path, config: dict[str, Any], *flags: str, **environment: str
 ) -> Iterator[RunningBroker]:
-    """Start a broker that gets its configuration on standard input."""
+    """Start a broker that gets its configuration on standard input.
+
+    It is forked from a program that has the SDK loaded.
+    """
     errors = directory / "broker-errors"
-    argv = command("--port", "0", "--socket", directory / "broker.sock", *flags)
+    words = ("--port", "0", "--socket", str(directory / "broker.sock"), *flags)
+    (its_input, to_it), (from_it, its_output) = os.pipe(), os.pipe()
     with errors.open("wb") as stderr:
-        process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-            env={**os.environ, **environment},
-        )  # fmt: skip
-    try:
-        assert process.stdin
-        process.stdin.write(json.dumps(config).encode() + b"\n")
-        process.stdin.flush()
-        broker = RunningBroker(process, errors)
-        with broker.http:
-            yield broker
-    finally:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream:
-                stream.close()
+        files = (its_input, its_output, stderr.fileno())
+        process = Process(words, files, Path.cwd(), {**os.environ, **environment}, "broker")
+    os.close(its_input)
+    os.close(its_output)
+    with os.fdopen(to_it, "wb") as stdin, os.fdopen(from_it, "rb") as stdout:
+        try:
+            stdin.write(json.dumps(config).encode() + b"\n")
+            stdin.flush()
+            broker = RunningBroker(process, stdin, stdout, errors)
+            with broker.http:
+                yield broker
+        finally:
+            process.kill()
+            process.wait()

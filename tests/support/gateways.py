@@ -7,10 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
@@ -20,11 +20,31 @@ SECONDS = 60.0
 ENDED = ("completed", "failed", "cancelled", "interrupted")
 
 
+class Process(Protocol):
+    """A process that was started, as ``subprocess.Popen`` offers it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    # As of ``Popen``, to which it is assigned.
+    returncode: Any
+
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+Start = Callable[[Sequence[str], dict[str, str], IO[bytes]], Process]
+"""Starts the command with words and settings, its output in a file."""
+
+
 @dataclass
 class Gateway:
     """A running gateway."""
 
-    process: subprocess.Popen[bytes]
+    process: Process
     url: str
     data_dir: Path
     log: Path
@@ -76,39 +96,42 @@ def environment(**settings: str) -> dict[str, str]:
     return {**clean, **settings}
 
 
-def _limited(ulimit: str | None) -> list[str]:
-    return [] if ulimit is None else ["sh", "-c", f'ulimit {ulimit} && exec "$@"', "sh"]
+def _installed(ulimit: str | None) -> Start:
+    limited = [] if ulimit is None else ["sh", "-c", f'ulimit {ulimit} && exec "$@"', "sh"]
+
+    def start(words: Sequence[str], settings: dict[str, str], output: IO[bytes]) -> Process:
+        return subprocess.Popen(
+            [*limited, COMMAND, *words], env=environment(**settings),
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        )  # fmt: skip
+
+    return start
 
 
-@contextlib.contextmanager
 def serving(
     data_dir: Path,
     *flags: str,
     token: str | None = None,
     ulimit: str | None = None,
     **settings: str,
-) -> Iterator[Gateway]:
+) -> contextlib.AbstractContextManager[Gateway]:
     """Run ``aideator serve`` on a free port until the block ends; ``ulimit`` is its shell's."""
+    return started_by(_installed(ulimit), data_dir, *flags, token=token, **settings)
+
+
+@contextlib.contextmanager
+def started_by(
+    start: Start, data_dir: Path, *flags: str, token: str | None = None, **settings: str
+) -> Iterator[Gateway]:
+    """Run a gateway that is started in some way until the block ends."""
     log = data_dir.with_name(f"{data_dir.name}.log")
     address = data_dir / "server.json"
     address.unlink(missing_ok=True)
+    words = ("serve", "--port", "0", "--data-dir", str(data_dir), *flags)
+    if token:
+        settings["AIDEATOR_TOKEN"] = token
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [
-                *_limited(ulimit),
-                COMMAND,
-                "serve",
-                "--port",
-                "0",
-                "--data-dir",
-                str(data_dir),
-                *flags,
-            ],
-            env=environment(**settings, **({"AIDEATOR_TOKEN": token} if token else {})),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+        process = start(words, settings, output)
     try:
         deadline = time.monotonic() + SECONDS
         while not address.exists():

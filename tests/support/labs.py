@@ -10,8 +10,7 @@ from typing import Any
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.state import State
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.support.command import run
-from tests.support.gateways import COMMAND, environment
+from tests.support.forked import Process, run, started
 from tests.support.known_quality import CHECK, quality
 
 FLAGS = ("--backend", "local", "--check-unsandboxed")
@@ -57,20 +56,14 @@ class Lab:
         return run(*words, cwd=self.directory, expect=expect, **self.settings)
 
     @contextmanager
-    def started(self) -> Iterator["subprocess.Popen[bytes]"]:
+    def started(self) -> Iterator[Process]:
         """Start to carry it out."""
-        with (self.directory / "said").open("ab") as said:
-            process = subprocess.Popen(
-                [COMMAND, "experiment", "run", "experiment.toml", *FLAGS],
-                cwd=self.directory, env=environment(**self.settings),
-                stdin=subprocess.DEVNULL, stdout=said, stderr=said,
-            )  # fmt: skip
-        try:
+        words = ("experiment", "run", "experiment.toml", *FLAGS)
+        with (
+            (self.directory / "said").open("ab") as said,
+            started(*words, cwd=self.directory, output=said, **self.settings) as process,
+        ):
             yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
 
     @property
     def entries(self) -> list[Any]:
