@@ -19,8 +19,9 @@ SECONDS = 90
 
 
 def run(
-    *words: str, cwd: Path, expect: int = 0, stdin: bytes | None = None, **settings: str
-) -> subprocess.CompletedProcess[bytes]:
+    *words: str, cwd: Path, expect: int = 0, stdin: bytes | None = None,
+    seconds: float = SECONDS, **settings: str,
+) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
     """Run the command without a terminal and check its exit code."""
     done = subprocess.run(
         [COMMAND, *words],
@@ -28,7 +29,7 @@ def run(
         env=environment(**settings),
         input=stdin or b"",
         capture_output=True,
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
     )
     assert done.returncode == expect, done.stderr.decode() + done.stdout.decode()
@@ -38,7 +39,11 @@ def run(
 
 def error_of(*words: str, cwd: Path, expect: int = 1, **settings: str) -> str:
     """Run a command that fails, and return its one line of error."""
-    lines = run(*words, cwd=cwd, expect=expect, stdin=None, **settings).stderr.decode().splitlines()
+    lines = (
+        run(*words, cwd=cwd, expect=expect, stdin=None, seconds=SECONDS, **settings)
+        .stderr.decode()
+        .splitlines()
+    )
     errors = [line for line in lines if line.startswith("Error: ")]
     assert len(errors) == 1, lines
     return errors[0].removeprefix("Error: ")
