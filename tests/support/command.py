@@ -24,8 +24,9 @@ SECONDS = 90
 
 
 def run(
-    *words: str, cwd: Path, expect: int = 0, stdin: bytes | None = None, **settings: str
-) -> subprocess.CompletedProcess[bytes]:
+    *words: str, cwd: Path, expect: int = 0, stdin: bytes | None = None,
+    seconds: float = SECONDS, **settings: str,
+) -> subprocess.CompletedProcess[bytes]:  # fmt: skip
     """Run the command without a terminal and check its exit code."""
     done = subprocess.run(
         [COMMAND, *words],
@@ -33,7 +34,7 @@ def run(
         env=environment(**settings),
         input=stdin or b"",
         capture_output=True,
-        timeout=SECONDS,
+        timeout=seconds,
         check=False,
     )
     assert done.returncode == expect, done.stderr.decode() + done.stdout.decode()
@@ -78,10 +79,11 @@ def run_here(
 
 def error_of(*words: str, cwd: Path, expect: int = 1, here: bool = False, **settings: str) -> str:
     """Run a command that fails, ``here`` or in a process, and return its one line of error."""
-    start = run_here if here else run
-    lines = (
-        start(*words, cwd=cwd, expect=expect, stdin=None, **settings).stderr.decode().splitlines()
-    )
+    if here:
+        done = run_here(*words, cwd=cwd, expect=expect, stdin=None, **settings)
+    else:
+        done = run(*words, cwd=cwd, expect=expect, stdin=None, seconds=SECONDS, **settings)
+    lines = done.stderr.decode().splitlines()
     errors = [line for line in lines if line.startswith("Error: ")]
     assert len(errors) == 1, lines
     return errors[0].removeprefix("Error: ")

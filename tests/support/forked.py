@@ -79,7 +79,12 @@ class Process:
 
 
 def run(
-    *words: str, cwd: Path, expect: int = 0, stdin: bytes | None = None, **settings: str
+    *words: str,
+    cwd: Path,
+    expect: int = 0,
+    stdin: bytes | None = None,
+    seconds: float = SECONDS,
+    **settings: str,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command without a terminal and check its exit code."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, (
@@ -91,7 +96,7 @@ def run(
             words, [f.fileno() for f in (given, out, err)], cwd, environment(**settings)
         )
         try:
-            code = process.wait(SECONDS)
+            code = process.wait(seconds)
         finally:
             process.kill()
         said, errors = (_all(file) for file in (out, err))
@@ -102,7 +107,8 @@ def run(
 
 def error_of(*words: str, cwd: Path, expect: int = 1, **settings: str) -> str:
     """Run a command that fails, and return its one line of error."""
-    lines = run(*words, cwd=cwd, expect=expect, stdin=None, **settings).stderr.decode().splitlines()
+    done = run(*words, cwd=cwd, expect=expect, stdin=None, seconds=SECONDS, **settings)
+    lines = done.stderr.decode().splitlines()
     errors = [line for line in lines if line.startswith("Error: ")]
     assert len(errors) == 1, lines
     return errors[0].removeprefix("Error: ")

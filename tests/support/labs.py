@@ -2,14 +2,19 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from aideator_gateway.experiments.entries import Begun
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.state import State
 from aideator_gateway.scripted_model.server import ScriptedModel
+from tests.support.command import SECONDS
 from tests.support.forked import Process, run, started
 from tests.support.known_quality import CHECK, quality
 
@@ -19,9 +24,22 @@ COST = 2 * (5_000 * 2 + 100 * 10) / 1e6
 
 
 class Lab:
-    """A directory with an experiment, and a model that it asks."""
+    """A directory with an experiment, and a model that it asks.
 
-    def __init__(self, directory: Path, repository: Path, model: ScriptedModel) -> None:
+    Parameters
+    ----------
+    flags
+        Of the command that carries it out.
+    seconds
+        How long that may take.
+    """
+
+    def __init__(
+        self, directory: Path, repository: Path, model: ScriptedModel,
+        flags: Sequence[str] = FLAGS, seconds: float = SECONDS,
+    ) -> None:  # fmt: skip
+        self._flags = flags
+        self._seconds = seconds
         self.directory = directory
         self.repository = repository
         self.data = directory / "data"
@@ -52,13 +70,15 @@ class Lab:
 
     def run(self, *flags: str, expect: int = 0) -> "subprocess.CompletedProcess[bytes]":
         """Carry the experiment out."""
-        words = ("experiment", "run", "experiment.toml", *FLAGS, *flags)
-        return run(*words, cwd=self.directory, expect=expect, **self.settings)
+        words = ("experiment", "run", "experiment.toml", *self._flags, *flags)
+        return run(
+            *words, cwd=self.directory, expect=expect, seconds=self._seconds, **self.settings
+        )
 
     @contextmanager
     def started(self) -> Iterator[Process]:
         """Start to carry it out."""
-        words = ("experiment", "run", "experiment.toml", *FLAGS)
+        words = ("experiment", "run", "experiment.toml", *self._flags)
         with (
             (self.directory / "said").open("ab") as said,
             started(*words, cwd=self.directory, output=said, **self.settings) as process,
@@ -87,3 +107,18 @@ class Lab:
             run(*words, cwd=self.directory, **self.settings).stdout
         )
         return found
+
+    def check_each_made_once(self, attempts: int) -> None:
+        """Check that so many attempts have one result each, and that all that was paid is known."""
+        passed = self.results()
+        assert sum(len(task) for tasks in passed.values() for task in tasks) == attempts
+        state = State.of(self.entries)
+        runs = self.runs()
+        # Each run that was ever paid for is known, and its attempts have their one result or none.
+        assert Counter(r["run_id"] for r in runs) == Counter(
+            {one.run.run_id for tries in state.tries.values() for one in tries}
+        )
+        spent = sum(v["usage"]["cost_usd"] or 0.0 for r in runs for v in r["variations"])
+        assert state.spent.usd == pytest.approx(spent)
+        begun = [entry for entry in self.entries if isinstance(entry, Begun)][-1]
+        assert spent <= begun.experiment.budget_usd
