@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
@@ -97,8 +98,9 @@ def test_what_is_not_there_is_a_problem(
         assert code is None or answer.json()["code"] == code
 
 
-def test_one_is_made_once_for_each_state(data: Path) -> None:
-    asyncio.run(one_is_made_once_for_each_state(data))
+def test_one_is_made_once_for_each_state(data: Path, tmp_path: Path) -> None:
+    shutil.copytree(data / "experiments", tmp_path / "experiments")
+    asyncio.run(one_is_made_once_for_each_state(tmp_path))
 
 
 async def one_is_made_once_for_each_state(data: Path) -> None:

@@ -154,6 +154,10 @@ async def _recovering(
                 commits.trim_again()
                 await asyncio.sleep(RECOVERY_SECONDS)
                 await _recover(runs)
+            except OSError as error:
+                # Such as that no descriptor is free: it may be next time.
+                logger.warning("what another gateway left is not put in order yet: %s", error)
+                await asyncio.sleep(RECOVERY_SECONDS)
             except Exception:
                 logger.exception("what another gateway left could not be put in order")
                 await asyncio.sleep(RECOVERY_SECONDS)
