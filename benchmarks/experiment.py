@@ -36,7 +36,8 @@ from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.scripted_model.server import ScriptedModel
 from benchmarks.gateway import memory_kib
 from tests.support.gateways import COMMAND, environment, serving
-from tests.support.known_quality import CHECK, KnownQuality, quality
+from tests.support.known_quality import KnownQuality
+from tests.support.labs import FLAGS, described
 from tests.support.processes import brokers_of
 from tests.support.repositories import make_repository
 
@@ -44,7 +45,6 @@ TASKS, REPEATS, QUALITIES = 30, 5, (100, 50)
 ATTEMPTS = TASKS * REPEATS * len(QUALITIES)
 STEP = 30
 TICKS = os.sysconf("SC_CLK_TCK")
-FLAGS = ("--backend", "local", "--check-unsandboxed")
 
 
 @dataclass(frozen=True)
@@ -99,24 +99,15 @@ def used(done: int, gateway: int, command: int) -> Used:
     )  # fmt: skip
 
 
-def write(file: Path, repository: Path) -> None:
-    """Write the experiment's file."""
-    text = (
-        f'name = "known"\nrepeats = {REPEATS}\nbudget_usd = 100\n\n'
-        f'[defaults]\nrepository = "{repository}"\ncheck = "{CHECK}"\n\n'
-    )
-    for number in range(TASKS):
-        text += f'[[tasks]]\nname = "task {number}"\nprompt = "Answer {number}."\n\n'
-    for percent in QUALITIES:
-        text += f'[[conditions]]\nlabel = "{percent} %"\ninstructions = "{quality(percent)}"\n\n'
-    file.write_text(text)
-
-
 def measure(base: Path) -> tuple[list[Used], list[float], list[float]]:
     """Carry the experiment out; return what was used, what runs added, and what agents took."""
     repository = make_repository(base / "repository")
     file, data = base / "experiment.toml", base / "data"
-    write(file, repository)
+    file.write_text(
+        described(
+            repository, tasks=TASKS, repeats=REPEATS, budget=100.0, at_once=2, qualities=QUALITIES
+        )
+    )
     with model() as address:
         settings = {"AIDEATOR_BASE_URL": address, "AIDEATOR_API_KEY": "key"}
         with serving(data, *FLAGS, "--allow-file", **settings) as gateway:

@@ -1,6 +1,7 @@
 """An experiment through a real engine, with agents of known quality."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,19 +19,27 @@ FLAGS = ("--backend", "dagger")
 SECONDS = 240.0
 
 
-def test_eight_attempts_are_ordinary_runs_and_come_out_as_known(
+@pytest.fixture
+def known(
     engine: None,  # noqa: ARG001 - skips
     shared_repository: Path,
     tmp_path: Path,
-) -> None:
+) -> Iterator[tuple[Lab, KnownQuality]]:
+    """Return a directory for an experiment, and the agents of its model."""
     agents = KnownQuality()
     with ScriptedModel(agents, record=False) as model:
-        lab = Lab(tmp_path, shared_repository, model, FLAGS, SECONDS)
-        lab.write()
-        done = lab.run("--report", "report.json")
-        assert "Complete: 8 of 8 attempts done" in done.stdout.decode()
-        # Two turns an attempt, and none that did not count.
-        assert agents.answers == 16
+        yield Lab(tmp_path, shared_repository, model, FLAGS, SECONDS), agents
+
+
+def test_eight_attempts_are_ordinary_runs_and_come_out_as_known(
+    known: tuple[Lab, KnownQuality],
+) -> None:
+    lab, agents = known
+    lab.write()
+    done = lab.run("--report", "report.json")
+    assert "Complete: 8 of 8 attempts done" in done.stdout.decode()
+    # Two turns an attempt, and none that did not count.
+    assert agents.answers == 16
     lab.check_each_made_once(8)
     assert lab.results() == {"100 %": [[1, 1], [1, 1]], "50 %": [[0, 1], [0, 1]]}
 
@@ -53,20 +62,14 @@ def test_eight_attempts_are_ordinary_runs_and_come_out_as_known(
     assert ("+good\n" if one.passed else "+bad\n") in patch
 
 
-def test_killed_in_mid_run_it_goes_on_where_it_was(
-    engine: None,  # noqa: ARG001 - skips
-    shared_repository: Path,
-    tmp_path: Path,
-) -> None:
-    agents = KnownQuality()
-    with ScriptedModel(agents, record=False) as model:
-        lab = Lab(tmp_path, shared_repository, model, FLAGS, SECONDS)
-        # Of these it is known what passes, however many answers are lost.
-        lab.write(repeats=1, at_once=1, qualities=(100, 0))
-        with lab.started() as process:
-            wait(lambda: agents.answers > 0, SECONDS)
-            process.kill()
-        done = lab.run("--json")
+def test_killed_in_mid_run_it_goes_on_where_it_was(known: tuple[Lab, KnownQuality]) -> None:
+    lab, agents = known
+    # Of these it is known what passes, however many answers are lost.
+    lab.write(repeats=1, at_once=1, qualities=(100, 0))
+    with lab.started() as process:
+        wait(lambda: agents.answers > 0, SECONDS)
+        process.kill()
+    done = lab.run("--json")
     assert json.loads(done.stdout.splitlines()[-1])["complete"]
     lab.check_each_made_once(4)
     assert lab.results() == {"100 %": [[1], [1]], "0 %": [[0], [0]]}

@@ -83,6 +83,11 @@ def error_of(*words: str, cwd: Path, expect: int = 1, here: bool = False, **sett
         done = run_here(*words, cwd=cwd, expect=expect, stdin=None, **settings)
     else:
         done = run(*words, cwd=cwd, expect=expect, stdin=None, seconds=SECONDS, **settings)
+    return error_in(done)
+
+
+def error_in(done: subprocess.CompletedProcess[bytes]) -> str:
+    """Return the one line of error of a command that has failed."""
     lines = done.stderr.decode().splitlines()
     errors = [line for line in lines if line.startswith("Error: ")]
     assert len(errors) == 1, lines

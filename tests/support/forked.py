@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import IO
 
 from tests.support import gateways
+from tests.support.command import SECONDS, error_in
 from tests.support.gateways import COMMAND, Gateway, environment
 
-SECONDS = 90.0
 _PROGRAM = Path(__file__).with_name("fork_server.py")
 
 
@@ -107,19 +107,13 @@ def run(
 
 def error_of(*words: str, cwd: Path, expect: int = 1, **settings: str) -> str:
     """Run a command that fails, and return its one line of error."""
-    done = run(*words, cwd=cwd, expect=expect, stdin=None, seconds=SECONDS, **settings)
-    lines = done.stderr.decode().splitlines()
-    errors = [line for line in lines if line.startswith("Error: ")]
-    assert len(errors) == 1, lines
-    return errors[0].removeprefix("Error: ")
+    return error_in(run(*words, cwd=cwd, expect=expect, stdin=None, seconds=SECONDS, **settings))
 
 
 @contextlib.contextmanager
 def started(*words: str, cwd: Path, output: IO[bytes], **settings: str) -> Iterator[Process]:
     """Start a command that writes to a file, and end it behind the block."""
-    with Path(os.devnull).open("rb") as nothing:
-        files = [f.fileno() for f in (nothing, output, output)]
-        process = Process(words, files, cwd, environment(**settings))
+    process = start(words, settings, output, cwd)
     try:
         yield process
     finally:
@@ -134,11 +128,13 @@ def serving(
     return gateways.started_by(start, data_dir, *flags, token=token, **settings)
 
 
-def start(words: Sequence[str], settings: dict[str, str], output: IO[bytes]) -> Process:
+def start(
+    words: Sequence[str], settings: dict[str, str], output: IO[bytes], cwd: Path | None = None
+) -> Process:
     """Start a command as ``tests.support.gateways.Start`` is to."""
     with Path(os.devnull).open("rb") as nothing:
         files = [f.fileno() for f in (nothing, output, output)]
-        return Process(words, files, Path.cwd(), environment(**settings))
+        return Process(words, files, cwd or Path.cwd(), environment(**settings))
 
 
 def _umask() -> int:

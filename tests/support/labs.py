@@ -23,6 +23,22 @@ COST = 2 * (5_000 * 2 + 100 * 10) / 1e6
 """US dollars of one attempt: two turns at the default model's price."""
 
 
+def described(
+    repository: Path, *, tasks: int, repeats: int, budget: float, at_once: int,
+    qualities: Sequence[int], more: str = "",
+) -> str:  # fmt: skip
+    """Return the experiment ``known``, as its file says it: each task with each quality."""
+    text = (
+        f'name = "known"\nrepeats = {repeats}\nbudget_usd = {budget}\nat_once = {at_once}\n'
+        f'{more}\n[defaults]\nrepository = "{repository}"\ncheck = "{CHECK}"\n\n'
+    )
+    for number in range(tasks):
+        text += f'[[tasks]]\nname = "task {number}"\nprompt = "Answer {number}."\n\n'
+    for percent in qualities:
+        text += f'[[conditions]]\nlabel = "{percent} %"\ninstructions = "{quality(percent)}"\n\n'
+    return text
+
+
 class Lab:
     """A directory with an experiment, and a model that it asks.
 
@@ -54,16 +70,10 @@ class Lab:
         qualities: tuple[int, ...] = (100, 50), more: str = "",
     ) -> Path:  # fmt: skip
         """Write the experiment's file."""
-        text = (
-            f'name = "known"\nrepeats = {repeats}\nbudget_usd = {budget}\nat_once = {at_once}\n'
-            f'{more}\n[defaults]\nrepository = "{self.repository}"\ncheck = "{CHECK}"\n\n'
-        )
-        for number in range(tasks):
-            text += f'[[tasks]]\nname = "task {number}"\nprompt = "Answer {number}."\n\n'
-        for percent in qualities:
-            text += (
-                f'[[conditions]]\nlabel = "{percent} %"\ninstructions = "{quality(percent)}"\n\n'
-            )
+        text = described(
+            self.repository, tasks=tasks, repeats=repeats, budget=budget, at_once=at_once,
+            qualities=qualities, more=more,
+        )  # fmt: skip
         file = self.directory / "experiment.toml"
         file.write_text(text)
         return file
