@@ -8,12 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from aideator.protocol import Limits, Status
 from aideator_gateway.runs.model import NewRun
@@ -23,7 +25,7 @@ from aideator_gateway.runs.schema import APPLICATION_ID, SCHEMA, open_database
 from aideator_gateway.runs.storage import StorageError
 from aideator_gateway.runs.store import Store
 from aideator_gateway.runs.stored import Spending
-from tests.support.event_logs import said
+from tests.support.event_logs import opened_log, said
 from tests.support.forked import error_of, run
 from tests.support.stored_logs import parsed, stored_lines
 
@@ -445,3 +447,51 @@ def test_a_database_whose_making_was_cut_off_is_made_to_the_end(tmp_path: Path) 
     empty = tmp_path / "empty.db"
     empty.touch()
     open_database(empty, 1.0)
+
+
+def test_a_write_that_is_cancelled_is_over_when_its_caller_is(tmp_path: Path) -> None:
+    path = tmp_path / "aideator.db"
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        connection.exec_driver_sql("INSERT INTO day_spending VALUES ('2026-01-01', 1.0, 0)")
+        begun.set()
+        assert go_on.wait(30)
+
+    async def scenario() -> None:
+        store = Store(path)
+        try:
+            await store.open()
+            writing = asyncio.create_task(store.write(slow, 10))
+            await asyncio.to_thread(begun.wait, 30)
+            writing.cancel()
+            await asyncio.sleep(0.1)
+            assert not writing.done()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+            assert await store.spending(date(2026, 1, 1)) == Spending(1.0, 0)
+            async with asyncio.timeout(30):
+                await store.check()
+        finally:
+            go_on.set()
+            await store.aclose()
+
+    asyncio.run(scenario())
+
+
+def test_a_log_is_written_while_readers_have_all_threads(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    async def scenario() -> None:
+        async with opened_log(Store(tmp_path / "x.db"), "a") as log:
+            reading = [asyncio.create_task(asyncio.to_thread(over.wait, 60)) for _ in range(100)]
+            try:
+                await asyncio.sleep(0.1)
+                async with asyncio.timeout(30):
+                    await (await log.append("a", 1, said("first"), final=True))
+            finally:
+                over.set()
+                await asyncio.gather(*reading)
+
+    asyncio.run(scenario())

@@ -3,7 +3,8 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -33,15 +34,19 @@ class Database:
     """
 
     def __init__(self, path: Path) -> None:
-        self._engine = _engine(path, READ_MILLISECONDS)
-        self._page_engine = create_engine(f"sqlite:///{path}")
-        _configure(self._page_engine, READ_MILLISECONDS)
+        self._engine = _async_engine(path, READ_MILLISECONDS)
+        self._page_engine = _engine(path, READ_MILLISECONDS)
         # SQLite has one writer at a time. Waiting here costs no connection, and is fair.
-        self._write_engine = _engine(path, WRITE_MILLISECONDS)
+        self._write_engine = _async_engine(path, WRITE_MILLISECONDS)
         self._write_lock = asyncio.Lock()
+        self._group_engine = _engine(path, WRITE_MILLISECONDS)
+        # Its own: what readers make of the others keeps no log from being written.
+        self._group_thread = ThreadPoolExecutor(1, "database writer")
 
     async def aclose(self) -> None:
         """Close all connections."""
+        self._group_thread.shutdown(wait=False)
+        self._group_engine.dispose()
         await self._write_engine.dispose()
         await self._engine.dispose()
         self._page_engine.dispose()
@@ -62,6 +67,48 @@ class Database:
     @asynccontextmanager
     async def transaction(self, patience: float = PATIENCE_SECONDS) -> AsyncIterator[AsyncSession]:
         """Give a session that may write, once nobody else does, and commit it."""
+        async with (
+            self._alone(patience) as deadline,
+            AsyncSession(self._write_engine, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            connection = await session.connection()
+            while True:
+                try:
+                    await connection.exec_driver_sql(_BEGIN)
+                except OperationalError as error:
+                    _only_locked(error, deadline)
+                else:
+                    break
+            yield session
+
+    async def write(self, work: Callable[[Connection], None], patience: float) -> None:
+        """Have a thread do what writes in a transaction: one change of threads for all of it.
+
+        Whoever is cancelled meanwhile waits until it is in, or was taken back.
+        """
+        loop = asyncio.get_running_loop()
+        async with self._alone(patience) as deadline:
+            while True:
+                writing = loop.run_in_executor(self._group_thread, self._write, work)
+                try:
+                    await asyncio.shield(writing)
+                except OperationalError as error:
+                    _only_locked(error, deadline)
+                except asyncio.CancelledError:
+                    await asyncio.gather(writing, return_exceptions=True)
+                    raise
+                else:
+                    return
+
+    def _write(self, work: Callable[[Connection], None]) -> None:
+        with self._group_engine.begin() as connection:
+            connection.exec_driver_sql(_BEGIN)
+            work(connection)
+
+    @asynccontextmanager
+    async def _alone(self, patience: float) -> AsyncIterator[float]:
+        """Wait until nobody else here writes, and give the time to wait for other processes."""
         deadline = time.monotonic() + patience
         try:
             async with asyncio.timeout(patience):
@@ -72,23 +119,32 @@ class Database:
             ) from None
         try:
             with storage_errors():
-                async with (
-                    AsyncSession(self._write_engine, expire_on_commit=False) as session,
-                    session.begin(),
-                ):
-                    await _begin(session, deadline)
-                    yield session
+                yield deadline
         finally:
             self._write_lock.release()
 
 
-def _engine(path: Path, busy_milliseconds: int) -> AsyncEngine:
+_BEGIN = "BEGIN IMMEDIATE"
+"""Become the one who writes; nothing that is done then can fail for a lock."""
+
+
+def _only_locked(error: OperationalError, deadline: float) -> None:
+    """Raise an error unless somebody else is writing, and may be waited for."""
+    if not is_locked(error) or time.monotonic() > deadline:
+        raise error
+
+
+def _engine(path: Path, busy_milliseconds: int) -> Engine:
+    return _configured(create_engine(f"sqlite:///{path}"), busy_milliseconds)
+
+
+def _async_engine(path: Path, busy_milliseconds: int) -> AsyncEngine:
     engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-    _configure(engine.sync_engine, busy_milliseconds)
+    _configured(engine.sync_engine, busy_milliseconds)
     return engine
 
 
-def _configure(engine: Engine, busy_milliseconds: int) -> None:
+def _configured(engine: Engine, busy_milliseconds: int) -> Engine:
     def configure(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
         del record
         cursor = connection.cursor()
@@ -99,16 +155,4 @@ def _configure(engine: Engine, busy_milliseconds: int) -> None:
         cursor.close()
 
     event.listen(engine, "connect", configure)
-
-
-async def _begin(session: AsyncSession, deadline: float) -> None:
-    """Become the one who writes; nothing that is done then can fail for a lock."""
-    connection = await session.connection()
-    while True:
-        try:
-            await connection.exec_driver_sql("BEGIN IMMEDIATE")
-        except OperationalError as error:
-            if not is_locked(error) or time.monotonic() > deadline:
-                raise
-        else:
-            return
+    return engine

@@ -11,7 +11,19 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, false, func, insert, not_, or_, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Update,
+    delete,
+    false,
+    func,
+    insert,
+    not_,
+    or_,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import SQLModel, col, select
@@ -143,19 +155,16 @@ class Store(SavedLog):
             TranscriptRow: _rows((one.run_id, one.stretches) for one in packed),
             PatchRow: _rows((one.run_id, one.pieces) for one in packed),
         }
-        async with self.transaction(APPEND_SECONDS) as session:
+        statements = [_set(change) for change in changes]
+
+        def write(connection: Connection) -> None:
             for table, new in rows.items():
                 if new:
-                    await session.execute(insert(table), new)
-            for change in changes:
-                if change.variation_id is None:
-                    statement = update(RunRow).where(col(RunRow.run_id) == change.run_id)
-                else:
-                    statement = update(VariationRow).where(
-                        col(VariationRow.run_id) == change.run_id,
-                        col(VariationRow.variation_id) == change.variation_id,
-                    )
-                await session.execute(statement.values(**change.values))
+                    connection.execute(insert(table), new)
+            for statement in statements:
+                connection.execute(statement)
+
+        await self.write(write, APPEND_SECONDS)
 
     async def select(self, run_id: str, variation_id: int | None, reason: str | None) -> bool:
         """Write a choice, ``None`` for none of them; earlier ones are kept.
@@ -408,6 +417,18 @@ async def _cost_of_runs(session: AsyncSession, day: date) -> float:
     )
     costs = [usage.get("cost_usd") for usage in usages if isinstance(usage, dict)]
     return sum(cost for cost in costs if isinstance(cost, int | float))
+
+
+def _set(change: Change) -> Update:
+    """Return the statement that sets columns of a run, or of one of its variations."""
+    if change.variation_id is None:
+        statement = update(RunRow).where(col(RunRow.run_id) == change.run_id)
+    else:
+        statement = update(VariationRow).where(
+            col(VariationRow.run_id) == change.run_id,
+            col(VariationRow.variation_id) == change.variation_id,
+        )
+    return statement.values(**change.values)
 
 
 def has_ended() -> ColumnElement[bool]:
