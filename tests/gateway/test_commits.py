@@ -390,6 +390,34 @@ def test_a_ref_that_leads_to_no_commit_is_named(tmp_path: Path, repository: Path
     asyncio.run(scene())
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a repository to somebody else")
+def test_a_repository_of_another_user_is_refused_with_what_to_do(
+    tmp_path: Path, repository: Path
+) -> None:
+    os.chown(repository / ".git", 12345, -1)
+
+    async def scene() -> None:
+        async with shelf(tmp_path / "data") as here:
+            with pytest.raises(BackendError, match="belongs to another user: run") as refused:
+                await here.commits.take(repository.as_uri(), None)
+            assert refused.value.code is ErrorCode.REPOSITORY_UNREACHABLE
+
+    asyncio.run(scene())
+
+
+def test_a_repository_that_is_damaged_is_refused_with_the_reason(
+    tmp_path: Path, repository: Path
+) -> None:
+    (repository / ".git" / "config").write_text("[core\n")
+
+    async def scene() -> None:
+        async with shelf(tmp_path / "data") as here:
+            with pytest.raises(BackendError, match="fatal: bad config line 1"):
+                await here.commits.take(repository.as_uri(), None)
+
+    asyncio.run(scene())
+
+
 def test_a_commit_without_files_is_one_too(tmp_path: Path, repository: Path) -> None:
     git(repository, "rm", "--quiet", "-r", ".")
     git(repository, "commit", "--quiet", "--message=Nothing")

@@ -39,6 +39,9 @@ _CAUSES = (
 _BLOCK = 512
 """What a plain ``sh`` counts the size of files in."""
 
+_FOREIGN = "dubious ownership"
+"""How git says that a directory is another user's; who sends it to us ignores our settings."""
+
 _REDIRECTED = re.compile(r"returned error: 30[1-8]")
 
 
@@ -254,7 +257,12 @@ async def _git(
 
 
 def _explain(stderr: str, url: str, ref: str | None) -> BackendError:
-    last = stderr.splitlines()[-1] if stderr else "git gave no reason"
+    if _FOREIGN in stderr:
+        return BackendError(
+            ErrorCode.REPOSITORY_UNREACHABLE,
+            f"git does not read {url}, which belongs to another user: run the gateway as its "
+            "owner, or give the gateway's user a clone.",
+        )
     code = next(
         (code for code, cause in _CAUSES if re.search(cause, stderr, re.IGNORECASE)),
         ErrorCode.REPOSITORY_UNREACHABLE,
@@ -264,7 +272,7 @@ def _explain(stderr: str, url: str, ref: str | None) -> BackendError:
         ErrorCode.REF_NOT_FOUND: f"{url} has no branch, tag or commit {ref!r}.",
         ErrorCode.REPOSITORY_NOT_FOUND: f"There is no repository to be read at {url}.",
         ErrorCode.DISK_FULL: "No space is left on the gateway's disk.",
-    }.get(code, f"{url} could not be fetched: {last}")
+    }.get(code, f"{url} could not be fetched: {_reason(stderr)}")
     return BackendError(code, said)
 
 
@@ -272,8 +280,14 @@ def not_checked_out(said: str) -> BackendError:
     """Return what an error of git's means that has to do with this machine, not with a server."""
     if "No space left" in said:
         return BackendError(ErrorCode.DISK_FULL, "No space is left on the gateway's disk.")
-    last = said.splitlines()[-1] if said else "git gave no reason"
-    return BackendError(ErrorCode.SANDBOX_FAILED, f"The commit could not be checked out: {last}")
+    reason = _reason(said)
+    return BackendError(ErrorCode.SANDBOX_FAILED, f"The commit could not be checked out: {reason}")
+
+
+def _reason(said: str) -> str:
+    """Return the line that says why; behind it git says what follows, and what to do."""
+    lines = said.splitlines() or ["git gave no reason"]
+    return next((line for line in lines if line.startswith("fatal: ")), lines[-1])
 
 
 def too_large(what: str) -> BackendError:
