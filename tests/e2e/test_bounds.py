@@ -13,7 +13,7 @@ import httpx
 
 from aideator_gateway.scripted_model.script import Text
 from tests.support import gateways
-from tests.support.figures import metric, open_file_count
+from tests.support.figures import cpu_seconds, metric, open_file_count
 from tests.support.forked import run, serving
 from tests.support.gateways import Gateway
 from tests.support.talking import talking_gateway, wait
@@ -84,6 +84,24 @@ def test_a_process_without_descriptors_says_so_once_and_recovers(tmp_path: Path)
         log = gateway.log.read_text()
         assert "Traceback" not in log
         assert 1 <= log.count("no connection can be taken") <= 2
+
+
+def test_a_process_without_any_descriptor_waits_and_does_not_spin(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", *DEMO) as gateway:
+        assert lives(gateway)
+        pid = gateway.process.pid
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        gateway.http.close()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        try:
+            with connected(gateway, 1):
+                wait(lambda: "no connection can be taken" in gateway.log.read_text())
+                used = cpu_seconds(pid)
+                time.sleep(2)
+                assert cpu_seconds(pid) - used < 0.4
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        wait(lambda: lives(gateway))
 
 
 def test_whoever_looks_after_it_gets_through_where_all_connections_are_in_use(

@@ -184,7 +184,7 @@ def test_a_body_beyond_what_is_read_ends_the_connection() -> None:
             pass
 
     async def scenario() -> None:
-        async with hosted(reads, body_bytes=100_000) as host:
+        async with hosted(reads, body_bytes=100_000, body_seconds=LONG) as host:
             reader, writer = await host.connect(CHUNKED)
             # Ends with the connection, and with nothing else.
             await trickle(writer, b"1000\r\n" + bytes(4096) + b"\r\n", pause=0)

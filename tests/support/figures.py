@@ -1,5 +1,6 @@
 """What a process takes of its machine, and what a gateway says of itself."""
 
+import os
 from pathlib import Path
 
 from tests.support.gateways import Gateway
@@ -14,6 +15,13 @@ def memory_mebibytes(process: int) -> float:
 def open_file_count(process: int) -> int:
     """Return how many files, sockets among them, a process has open."""
     return sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
+
+
+def cpu_seconds(process: int) -> float:
+    """Return how long a process has worked."""
+    # What comes behind the name, which may hold anything.
+    after = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(after[11]) + int(after[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def metric(gateway: Gateway, name: str) -> float:
