@@ -12,7 +12,7 @@ import pytest
 from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.support.figures import memory_mebibytes, metric, open_file_count
+from tests.support.figures import metric, open_file_count, own_mebibytes
 from tests.support.gateways import Gateway, serving
 from tests.support.processes import brokers_of, processes_of, wait_until_gone, wait_until_removed
 from tests.support.readers import Reader
@@ -59,8 +59,8 @@ class Size:
         (broker,) = brokers_of(process)
         held = (path for path in gateway.data_dir.rglob("*") if path.is_file())
         return cls(
-            memory_mebibytes(process),
-            memory_mebibytes(broker),
+            own_mebibytes(process),
+            own_mebibytes(broker),
             open_file_count(process),
             open_file_count(broker),
             sum(1 for _ in Path(f"/proc/{process}/task").iterdir()),

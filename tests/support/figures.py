@@ -8,8 +8,17 @@ from tests.support.gateways import Gateway
 
 def memory_mebibytes(process: int) -> float:
     """Return how much of a process is in memory."""
+    return _of_status(process, "VmRSS")
+
+
+def own_mebibytes(process: int) -> float:
+    """Return the same without files, which the system takes away and brings back as it likes."""
+    return _of_status(process, "RssAnon")
+
+
+def _of_status(process: int, name: str) -> float:
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1024
+    return int(next(line for line in lines if line.startswith(f"{name}:")).split()[1]) / 1024
 
 
 def open_file_count(process: int) -> int:
