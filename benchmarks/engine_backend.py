@@ -65,9 +65,10 @@ class Speaker:
 
 
 async def ask(session: DaggerSession, query: str, variables: dict[str, str], feed: Feed) -> None:
-    """Ask, and close the feed at the answer."""
+    """Ask, and close the feed once what was printed before the answer can have come."""
     try:
         await session.query(query, variables)
+        await asyncio.sleep(2)
     finally:
         feed.close()
 
