@@ -22,25 +22,44 @@ _PASSED_ON = (
 """Variables of the gateway's own environment that say how to reach the network."""
 
 _CAUSES = (
-    (ErrorCode.DISK_FULL, r"no space left on device"),
-    (ErrorCode.REPOSITORY_EMPTY, r"couldn't find remote ref HEAD"),
-    (ErrorCode.REF_NOT_FOUND, r"couldn't find remote ref|not our ref|no such remote ref"),
     (
-        ErrorCode.REPOSITORY_NOT_FOUND,
+        # Who sends it to us is a git of its own, which ignores our settings.
+        r"dubious ownership",
+        ErrorCode.REPOSITORY_UNREACHABLE,
+        (
+            "git does not read {url}, which belongs to another user: run the gateway as its "
+            "owner, or give the gateway's user a clone."
+        ),
+    ),
+    (
+        r"no space left on device",
+        ErrorCode.DISK_FULL,
+        "No space is left on the gateway's disk.",
+    ),
+    (
+        r"couldn't find remote ref HEAD",
+        ErrorCode.REPOSITORY_EMPTY,
+        "{url} has no commit yet.",
+    ),
+    (
+        r"couldn't find remote ref|not our ref|no such remote ref",
+        ErrorCode.REF_NOT_FOUND,
+        "{url} has no branch, tag or commit {ref!r}.",
+    ),
+    (
         # GitHub asks for a user name where there is no public repository.
         (
             r"not found|does not exist|does not appear to be a git repository"
             r"|could not read Username|Authentication failed|terminal prompts disabled"
         ),
+        ErrorCode.REPOSITORY_NOT_FOUND,
+        "There is no repository to be read at {url}.",
     ),
 )
-
+"""What git says, the first that fits, what it means, and how that is told."""
 
 _BLOCK = 512
 """What a plain ``sh`` counts the size of files in."""
-
-_FOREIGN = "dubious ownership"
-"""How git says that a directory is another user's; who sends it to us ignores our settings."""
 
 _REDIRECTED = re.compile(r"returned error: 30[1-8]")
 
@@ -257,23 +276,11 @@ async def _git(
 
 
 def _explain(stderr: str, url: str, ref: str | None) -> BackendError:
-    if _FOREIGN in stderr:
-        return BackendError(
-            ErrorCode.REPOSITORY_UNREACHABLE,
-            f"git does not read {url}, which belongs to another user: run the gateway as its "
-            "owner, or give the gateway's user a clone.",
-        )
-    code = next(
-        (code for code, cause in _CAUSES if re.search(cause, stderr, re.IGNORECASE)),
-        ErrorCode.REPOSITORY_UNREACHABLE,
-    )
-    said = {
-        ErrorCode.REPOSITORY_EMPTY: f"{url} has no commit yet.",
-        ErrorCode.REF_NOT_FOUND: f"{url} has no branch, tag or commit {ref!r}.",
-        ErrorCode.REPOSITORY_NOT_FOUND: f"There is no repository to be read at {url}.",
-        ErrorCode.DISK_FULL: "No space is left on the gateway's disk.",
-    }.get(code, f"{url} could not be fetched: {_reason(stderr)}")
-    return BackendError(code, said)
+    for cause, code, said in _CAUSES:
+        if re.search(cause, stderr, re.IGNORECASE):
+            return BackendError(code, said.format(url=url, ref=ref))
+    said = f"{url} could not be fetched: {_reason(stderr)}"
+    return BackendError(ErrorCode.REPOSITORY_UNREACHABLE, said)
 
 
 def not_checked_out(said: str) -> BackendError:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -73,13 +73,7 @@ class Database:
             session.begin(),
         ):
             connection = await session.connection()
-            while True:
-                try:
-                    await connection.exec_driver_sql(_BEGIN)
-                except OperationalError as error:
-                    _only_locked(error, deadline)
-                else:
-                    break
+            await _once_unlocked(lambda: connection.exec_driver_sql(_BEGIN), deadline)
             yield session
 
     async def write(self, work: Callable[[Connection], None], patience: float) -> None:
@@ -87,19 +81,17 @@ class Database:
 
         Whoever is cancelled meanwhile waits until it is in, or was taken back.
         """
-        loop = asyncio.get_running_loop()
         async with self._alone(patience) as deadline:
-            while True:
-                writing = loop.run_in_executor(self._group_thread, self._write, work)
-                try:
-                    await asyncio.shield(writing)
-                except OperationalError as error:
-                    _only_locked(error, deadline)
-                except asyncio.CancelledError:
-                    await asyncio.gather(writing, return_exceptions=True)
-                    raise
-                else:
-                    return
+            await _once_unlocked(lambda: self._write_in_thread(work), deadline)
+
+    async def _write_in_thread(self, work: Callable[[Connection], None]) -> None:
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(self._group_thread, self._write, work)
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.gather(writing, return_exceptions=True)
+            raise
 
     def _write(self, work: Callable[[Connection], None]) -> None:
         with self._group_engine.begin() as connection:
@@ -128,10 +120,16 @@ _BEGIN = "BEGIN IMMEDIATE"
 """Become the one who writes; nothing that is done then can fail for a lock."""
 
 
-def _only_locked(error: OperationalError, deadline: float) -> None:
-    """Raise an error unless somebody else is writing, and may be waited for."""
-    if not is_locked(error) or time.monotonic() > deadline:
-        raise error
+async def _once_unlocked(act: Callable[[], Awaitable[object]], deadline: float) -> None:
+    """Do something again and again while another process writes, until the deadline."""
+    while True:
+        try:
+            await act()
+        except OperationalError as error:
+            if not is_locked(error) or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def _engine(path: Path, busy_milliseconds: int) -> Engine:
