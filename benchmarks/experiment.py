@@ -35,6 +35,7 @@ from aideator_gateway.experiments.entries import Ended
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.scripted_model.server import ScriptedModel
 from benchmarks.gateway import memory_kib
+from tests.support.figures import processor_seconds
 from tests.support.gateways import COMMAND, environment, serving
 from tests.support.known_quality import KnownQuality
 from tests.support.labs import FLAGS, described
@@ -44,7 +45,6 @@ from tests.support.repositories import make_repository
 TASKS, REPEATS, QUALITIES = 30, 5, (100, 50)
 ATTEMPTS = TASKS * REPEATS * len(QUALITIES)
 STEP = 30
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,6 @@ def model() -> Iterator[str]:
     finally:
         ours.send(None)
         process.join()
-
-
-def processor_seconds(pid: int) -> tuple[float, float]:
-    """Return what a process has used, and what children have that it has seen end (Linux)."""
-    # What comes behind the name, which may hold anything.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    own, children = sum(map(int, fields[11:13])), sum(map(int, fields[13:15]))
-    return own / TICKS, children / TICKS
 
 
 def used(done: int, gateway: int, command: int) -> Used:

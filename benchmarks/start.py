@@ -8,7 +8,6 @@ The gateway is warm: the first round does not count. Everything stays on 127.0.0
 """
 
 import argparse
-import os
 import statistics
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Reply, Text
 from aideator_gateway.scripted_model.server import ScriptedModel
 from benchmarks.gateway import first_tokens
+from tests.support.figures import processor_seconds
 from tests.support.gateways import serving
 from tests.support.processes import argument_lists, environment_of
 from tests.support.repositories import make_repository
@@ -37,8 +37,7 @@ def cpu_seconds(run: str, variation: int) -> float:
         if environment.get("AIDEATOR_RUN_ID") != run:
             continue
         if environment.get("AIDEATOR_VARIATION_ID") == str(variation):
-            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            return processor_seconds(process)[0]
     return float("nan")
 
 

@@ -13,7 +13,7 @@ import httpx
 
 from aideator_gateway.scripted_model.script import Text
 from tests.support import gateways
-from tests.support.figures import cpu_seconds, metric, open_file_count
+from tests.support.figures import metric, open_file_count, processor_seconds
 from tests.support.forked import run, serving
 from tests.support.gateways import Gateway
 from tests.support.talking import talking_gateway, wait
@@ -36,6 +36,18 @@ def connected(gateway: Gateway, count: int, first: bytes = b"") -> Iterator[list
     """Hold so many connections until the block ends."""
     with ExitStack() as stack:
         yield [stack.enter_context(connect(gateway, first)) for _ in range(count)]
+
+
+@contextmanager
+def descriptors(gateway: Gateway, most: int) -> Iterator[None]:
+    """Let a gateway open no file whose number is not below this until the block ends."""
+    pid = gateway.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 
 def lives(gateway: Gateway) -> bool:
@@ -71,15 +83,12 @@ def test_idle_sockets_stop_nothing_where_few_files_may_be_open(
 def test_a_process_without_descriptors_says_so_once_and_recovers(tmp_path: Path) -> None:
     with serving(tmp_path / "data", *DEMO) as gateway:
         assert lives(gateway)
-        pid = gateway.process.pid
-        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         gateway.http.close()
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_file_count(pid) + 5, before[1]))
-        with connected(gateway, 60):
+        most = open_file_count(gateway.process.pid) + 5
+        with descriptors(gateway, most), connected(gateway, 60):
             wait(lambda: "no connection can be taken" in gateway.log.read_text())
             # Silent ones are closed to make room.
             wait(lambda: lives(gateway))
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
         wait(lambda: lives(gateway))
         log = gateway.log.read_text()
         assert "Traceback" not in log
@@ -90,17 +99,12 @@ def test_a_process_without_any_descriptor_waits_and_does_not_spin(tmp_path: Path
     with serving(tmp_path / "data", *DEMO) as gateway:
         assert lives(gateway)
         pid = gateway.process.pid
-        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         gateway.http.close()
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
-        try:
-            with connected(gateway, 1):
-                wait(lambda: "no connection can be taken" in gateway.log.read_text())
-                used = cpu_seconds(pid)
-                time.sleep(2)
-                assert cpu_seconds(pid) - used < 0.4
-        finally:
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        with descriptors(gateway, 3), connected(gateway, 1):
+            wait(lambda: "no connection can be taken" in gateway.log.read_text())
+            used, _ = processor_seconds(pid)
+            time.sleep(2)
+            assert processor_seconds(pid)[0] - used < 0.4
         wait(lambda: lives(gateway))
 
 

@@ -26,11 +26,13 @@ def open_file_count(process: int) -> int:
     return sum(1 for _ in Path(f"/proc/{process}/fd").iterdir())
 
 
-def cpu_seconds(process: int) -> float:
-    """Return how long a process has worked."""
+def processor_seconds(process: int) -> tuple[float, float]:
+    """Return what a process has used, and what children have that it has seen end (Linux)."""
     # What comes behind the name, which may hold anything.
-    after = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(after[11]) + int(after[12])) / os.sysconf("SC_CLK_TCK")
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    own, children = sum(map(int, fields[11:13])), sum(map(int, fields[13:15]))
+    ticks = os.sysconf("SC_CLK_TCK")
+    return own / ticks, children / ticks
 
 
 def metric(gateway: Gateway, name: str) -> float:
