@@ -46,6 +46,8 @@ def refused(gateway: Gateway, status: int, **request: Any) -> dict[str, Any]:
         ({"prompt": None}, "prompt"),
         ({"prompt": ""}, "prompt"),
         ({"prompt": " \n\t "}, "prompt"),
+        ({"prompt": "\x85\u2028\x1c"}, "prompt"),
+        ({"prompt": "\ufeff"}, "prompt"),
         ({"prompt": ["x"]}, "prompt"),
         ({"variations": 0}, "variations"),
         ({"variations": 6}, "variations"),

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from openapi_spec_validator import validate
 from aideator_gateway.http.endpoints import ENDPOINTS
 from aideator_gateway.http.openapi import document
 from aideator_gateway.http.routes import api_routes
+from aideator_gateway.texts import SPACE
 from tests.support.gateways import Gateway
 
 COPY = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -81,6 +83,14 @@ def test_an_answer_has_all_that_the_description_says(
     }
     for name, found in answered.items():
         assert set(schemas[name]["required"]) == set(schemas[name]["properties"]) == set(found)
+
+
+def test_a_pattern_means_the_same_to_every_reader() -> None:
+    patterns = set(re.findall(r'"pattern": (".*")', COPY.read_text()))
+    found = [json.loads(pattern) for pattern in patterns]
+    assert any(SPACE in pattern for pattern in found)
+    # These are other sets to Python, to ECMAScript and to the server.
+    assert [p for p in found if re.search(r"\\[sSwWdDbB]", p.replace(SPACE, ""))] == []
 
 
 def test_the_page_needs_no_network(demo_gateway: Gateway) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from aideator.protocol import Condition, VariationLimits
+from aideator_gateway.texts import ARGUMENT, NonBlank
 
 MAX_ATTEMPTS = 10_000
 """Most attempts that one experiment plans."""
@@ -12,13 +13,10 @@ MAX_ATTEMPTS = 10_000
 NAME = r"^[a-z0-9][a-z0-9-]{0,59}$"
 """What an experiment may be called."""
 
-Text = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=r"\S")]
 Name = Annotated[
     str, StringConstraints(strict=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")
 ]
-Command = Annotated[
-    str, StringConstraints(strict=True, max_length=14_000, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")
-]
+Command = Annotated[str, StringConstraints(strict=True, max_length=14_000, pattern=ARGUMENT)]
 
 _STRICT = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -28,8 +26,8 @@ class Defaults(BaseModel):
 
     model_config = _STRICT
 
-    repository: Text | None = None
-    ref: Text | None = None
+    repository: NonBlank | None = None
+    ref: NonBlank | None = None
     setup: Command | None = None
     check: Command | None = None
     tags: list[Name] = []
@@ -41,15 +39,15 @@ class Task(BaseModel):
     model_config = _STRICT
 
     name: Name = Field(description="What the task is called in reports.")
-    repository: Text = Field(
+    repository: NonBlank = Field(
         description="https URL, or path of a repository on this machine, seen from the file."
     )
-    ref: Text | None = Field(
+    ref: NonBlank | None = Field(
         default=None,
         description="Branch, tag or full commit id; else the default branch. All attempts at the "
         "task start from the commit that it was when the first one began.",
     )
-    prompt: Text = Field(description="What the agent is asked; @FILE for what a file holds.")
+    prompt: NonBlank = Field(description="What the agent is asked; @FILE for what a file holds.")
     setup: Command | None = Field(
         default=None,
         description="Command that runs before the check, in the same sandbox; its failure is not "
@@ -70,7 +68,7 @@ class Experiment(BaseModel):
         description="What the experiment is known by: lower-case letters, digits and -. "
         "Another name is another experiment."
     )
-    description: Text | None = Field(default=None, description="Words for the report.")
+    description: NonBlank | None = Field(default=None, description="Words for the report.")
     repeats: int = Field(strict=True, ge=1, description="Attempts of each condition at each task.")
     budget_usd: float = Field(strict=True, gt=0, description="What all attempts together may cost.")
     at_once: int = Field(

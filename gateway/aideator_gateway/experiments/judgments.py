@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from aideator_gateway.experiments.append_only import AppendOnly, locked, read_entries
 from aideator_gateway.experiments.statistics.choices import Choice
+from aideator_gateway.texts import SPACE
 
 Verdict = Literal["left", "right", "tie", "skip"]
 """Which one is better; ``tie`` for neither, ``skip`` for no answer."""
@@ -22,7 +23,9 @@ JudgmentId = Annotated[str, StringConstraints(strict=True, pattern=r"^[0-9a-zA-Z
 
 Judge = Annotated[
     str,
-    StringConstraints(strict=True, max_length=80, pattern=r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"),
+    StringConstraints(
+        strict=True, max_length=80, pattern=rf"^[^{SPACE}\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
+    ),
 ]
 
 SCORES: dict[Verdict, float] = {"left": 1.0, "right": 0.0, "tie": 0.5}

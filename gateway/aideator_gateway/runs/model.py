@@ -14,7 +14,6 @@ from pydantic import (
     Field,
     StrictBool,
     StrictInt,
-    StringConstraints,
     ValidationInfo,
     computed_field,
     field_validator,
@@ -33,11 +32,10 @@ from aideator.protocol import (
     conditions_of,
 )
 from aideator.protocol.commands import WAS_STOPPED
+from aideator_gateway.texts import ARGUMENT, NonBlank
 
 BRIEF = 200
 """Characters of each long text that a list of runs carries."""
-
-NonBlank = Annotated[str, StringConstraints(strict=True, min_length=1, pattern=r"\S")]
 
 
 def _count(value: Any) -> Any:
@@ -47,10 +45,6 @@ def _count(value: Any) -> Any:
 
 
 VariationCount = Annotated[StrictInt, Field(ge=1, le=MAX_VARIATIONS), BeforeValidator(_count)]
-
-
-_ARGUMENT = r"^[^\x00]*[^\s\x00][^\x00]*$"
-"""What can be an argument of a program and is not blank: NUL would end it."""
 
 
 class NewRun(BaseModel):
@@ -89,7 +83,7 @@ class NewRun(BaseModel):
     limits: Limits | None = Field(
         default=None, description="What one variation may use; else the defaults."
     )
-    check: Annotated[str, Field(max_length=30_000, pattern=_ARGUMENT)] | None = Field(
+    check: Annotated[str, Field(max_length=30_000, pattern=ARGUMENT)] | None = Field(
         default=None,
         description="Command run on every result, without any key: in a container of its own, or "
         "in a bubblewrap sandbox without network. Refused by a server that has neither.",
