@@ -70,6 +70,8 @@ test("two results are known exactly where either patch shows the base", () => {
   expect(rows.find((row) => row.a?.text === "l6")?.a?.line).toBe(7);
   expect(rows.find((row) => row.b?.text === "l6")?.b?.line).toBe(6);
   expect(sharedLines([pair!])).toEqual({ shared: 1, a: 3, b: 2 });
+  // Who shows them and who counts them are given what was found once.
+  expect(comparePair(pair!)).toBe(sections);
 });
 
 test("a file that only one touches stands against what was there", () => {

@@ -76,8 +76,21 @@ export interface PairSection {
   differs: boolean;
 }
 
-/** Return what the two made of one file, aligned; the rows of one stand alone without other. */
+const compared = new WeakMap<FilePair, PairSection[]>();
+
+/**
+ * Return what the two made of one file, aligned; the rows of one stand alone without other.
+ *
+ * Found once for each pair: it takes a while for thousands of lines, and is asked for by what
+ * counts them, by what shows them, and at every fold.
+ */
 export function comparePair(pair: FilePair): PairSection[] {
+  let sections = compared.get(pair);
+  if (!sections) compared.set(pair, (sections = compare(pair)));
+  return sections;
+}
+
+function compare(pair: FilePair): PairSection[] {
   const hunksA = pair.a?.hunks ?? [];
   const hunksB = pair.b?.hunks ?? [];
   const base = new Map<number, string>();
