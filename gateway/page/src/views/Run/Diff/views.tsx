@@ -27,7 +27,10 @@ export function PatchView({ id, patch, found }: { id: number; patch: Patch; foun
     localStorage.setItem(SPLIT, on ? "yes" : "no");
   };
   useShortcuts("Patch", [{ keys: ["u"], what: "One column or two", run: () => choose(!split) }]);
-  const entries: Entry[] = files.map((file) => ({ path: file.path, note: <Counts added={file.added} removed={file.removed} />, ...touching(found, file.path, file.body, [id]) }));
+  const entries = useMemo(
+    () => files.map((file) => ({ path: file.path, note: () => <Counts added={file.added} removed={file.removed} />, ...touching(found, file.path, file.body, [id]) })),
+    [files, ...patchesOf(found)],
+  );
   if (files.length === 0) return <p class="empty">Attempt {id} changed nothing.</p>;
   return (
     <Frame label={`Patch of attempt ${id}`} entries={entries} rows={rows} sides={null} folded={folded} fold={fold} names={NO_NAMES}>
@@ -66,16 +69,20 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
   const sum = (relation: FilePair["relation"]): number => pairs.filter((pair) => pair.relation === relation).length;
   useShortcuts("Comparison", [{ keys: ["d"], what: "Only where they differ", run: () => setOnly(!only) }]);
   const signs = { "only-a": `${a}`, "only-b": `${b}`, same: "=", differ: "≠" };
-  const entries: Entry[] = pairs.map((pair) => ({
-    path: pair.path,
-    note: (
-      <span class={`relation ${pair.relation}`} title={relationWords(pair.relation, a, b)}>
-        {signs[pair.relation]}
-        <span class="hidden"> {relationWords(pair.relation, a, b)}</span>
-      </span>
-    ),
-    ...touching(found, pair.path, (pair.a ?? pair.b)?.body, [a, b]),
-  }));
+  const entries = useMemo(
+    () =>
+      pairs.map((pair) => ({
+        path: pair.path,
+        note: () => (
+          <span class={`relation ${pair.relation}`} title={relationWords(pair.relation, a, b)}>
+            {signs[pair.relation]}
+            <span class="hidden"> {relationWords(pair.relation, a, b)}</span>
+          </span>
+        ),
+        ...touching(found, pair.path, (pair.a ?? pair.b)?.body, [a, b]),
+      })),
+    [pairs, ...patchesOf(found)],
+  );
   const facts = [
     sum("differ") && `${plural(sum("differ"), "file")} changed differently`,
     sum("same") && `${plural(sum("same"), "file")} changed alike`,
@@ -111,6 +118,8 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
   );
 }
 
+const patchesOf = (found: readonly Found[]): (Patch | null)[] => found.map((one) => one.patch);
+
 /** Who touches a file besides those that are shown, and who does the same to it. */
 function touching(found: readonly Found[], path: string, body: string | undefined, shown: number[]): Pick<Entry, "others" | "touches"> {
   const all = found.flatMap(({ variation, patch }) => {
@@ -145,7 +154,7 @@ function useFolded(first: () => Set<string>): [Set<string>, Fold] {
 
 interface FrameProps {
   label: string;
-  entries: Entry[];
+  entries: readonly Entry[];
   rows: DiffRow[];
   sides: [number, number] | null;
   folded: ReadonlySet<string>;
@@ -159,7 +168,7 @@ interface FrameProps {
 function Frame({ label, entries, rows, sides, folded, fold, names, children }: FrameProps) {
   const [target, setTarget] = useState<{ path: string } | null>(null);
   const [current, setCurrent] = useState("");
-  const paths = entries.map((entry) => entry.path);
+  const paths = useMemo(() => entries.map((entry) => entry.path), [entries]);
   const allFolded = paths.length > 0 && paths.every((path) => folded.has(path));
   return (
     <div class="diff-frame">

@@ -9,7 +9,8 @@ import "./style.css";
 
 export interface Entry {
   path: string;
-  note: ComponentChildren;
+  /** What stands behind its name; drawn for the few that can be seen. */
+  note(): ComponentChildren;
   /** Attempts that are not shown and touch it, too, and whether they do the same to it. */
   others: { id: number; alike: boolean }[];
   /** By how many attempts it is touched in all. */
@@ -19,16 +20,17 @@ export interface Entry {
 const ROW = 28;
 
 interface Props {
-  entries: Entry[];
+  /** The same list for as long as nothing in it changes. */
+  entries: readonly Entry[];
   current: string;
   onOpen(path: string): void;
 }
 
 export function Files({ entries, current, onOpen }: Props) {
   const box = useRef<HTMLDivElement>(null);
-  const rows = useMemo(() => treeRows(entries.map((entry) => entry.path)), [entries.map((entry) => entry.path).join("\n")]);
-  const byPath = new Map(entries.map((entry) => [entry.path, entry]));
-  const shared = entries.filter((entry) => entry.touches > 1).length;
+  const rows = useMemo(() => treeRows(entries.map((entry) => entry.path)), [entries]);
+  const byPath = useMemo(() => new Map(entries.map((entry) => [entry.path, entry])), [entries]);
+  const shared = useMemo(() => entries.filter((entry) => entry.touches > 1).length, [entries]);
   const virtual = useElementVirtual(() => box.current, { count: rows.length, estimateSize: () => ROW, overscan: 10 });
   return (
     <nav class="files" aria-label="Files">
@@ -54,7 +56,7 @@ export function Files({ entries, current, onOpen }: Props) {
                   >
                     <span class="cut grow">{visible(row.name)}</span>
                     {entry.others.length > 0 && <Touched others={entry.others} />}
-                    {entry.note}
+                    {entry.note()}
                   </button>
                 ) : (
                   <span class="folder soft cut">{visible(row.name)}</span>
