@@ -22,7 +22,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.brokers import RunningBroker, broker_for, configuration, request, token
+from tests.support.brokers import broker_for, configuration, request, token
+from tests.support.figures import processor_seconds
 
 STREAMS = 5
 TOKENS_PER_SECOND = 200
@@ -58,12 +59,6 @@ async def delays(url: str) -> list[float]:
     return found
 
 
-def cpu(broker: RunningBroker) -> float:
-    """Return the CPU seconds that a broker has used (Linux)."""
-    fields = Path(f"/proc/{broker.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
 def figures(values: list[float]) -> tuple[float, float]:
     """Return median and p99."""
     return statistics.median(values), sorted(values)[int(0.99 * len(values))]
@@ -87,9 +82,9 @@ def main() -> None:
     ):
         for _ in range(arguments.pairs):
             straight = figures(asyncio.run(delays(url)))
-            before = cpu(broker)
+            before, _ = processor_seconds(broker.process.pid)
             through = figures(asyncio.run(delays(broker.base_url)))
-            used = cpu(broker) - before
+            used = processor_seconds(broker.process.pid)[0] - before
             differences.append([b - a for a, b in zip(straight, through, strict=True)])
             print(
                 f"straight {straight[0]:.2f} / {straight[1]:.2f} ms, "

@@ -3,20 +3,24 @@ import {
   Virtualizer, elementScroll, observeElementOffset, observeElementRect, observeWindowOffset,
   observeWindowRect, windowScroll, type VirtualizerOptions,
 } from "@tanstack/virtual-core";
-import { useEffect, useLayoutEffect, useReducer, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useReducer, useState } from "preact/hooks";
 
-type Common = "count" | "estimateSize" | "getItemKey" | "overscan" | "scrollMargin" | "paddingEnd" | "scrollPaddingStart";
-type Options<S extends Element | Window> = Pick<
-  VirtualizerOptions<S, HTMLElement>,
-  "count" | "estimateSize"
-> &
+interface Rows {
+  /** The same list for as long as nothing in it changes: with another one all places are found anew. */
+  rows: readonly { key: string }[];
+}
+type Own = "count" | "getItemKey";
+type Common = "overscan" | "scrollMargin" | "paddingEnd" | "scrollPaddingStart";
+type Options<S extends Element | Window> = Rows &
+  Pick<VirtualizerOptions<S, HTMLElement>, "estimateSize"> &
   Partial<Pick<VirtualizerOptions<S, HTMLElement>, Common>>;
 
 function useVirtualizer<S extends Element | Window>(
-  options: VirtualizerOptions<S, HTMLElement>,
+  { rows, ...options }: Rows & Omit<VirtualizerOptions<S, HTMLElement>, Own>,
 ): Virtualizer<S, HTMLElement> {
   const [, draw] = useReducer((count: number) => count + 1, 0);
-  const whole = { ...options, onChange: () => draw(undefined) };
+  const getItemKey = useCallback((at: number) => rows[at]?.key ?? at, [rows]);
+  const whole = { ...options, count: rows.length, getItemKey, onChange: () => draw(undefined) };
   const [virtual] = useState(() => new Virtualizer<S, HTMLElement>(whole));
   virtual.setOptions(whole);
   useEffect(() => virtual._didMount(), []);

@@ -1,5 +1,5 @@
 /** Rows of a diff, windowed over the page's own scrolling. */
-import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Cell, Relation } from "../../../diff/compare";
 import { visible } from "../../../text/visible";
 import { useShortcuts } from "../../../ui/shortcuts";
@@ -36,12 +36,9 @@ export function Diff({ label, rows, sides, target, onFold, onCurrent }: Props) {
     watcher.observe(document.body);
     return () => watcher.disconnect();
   }, []);
-  // Another function would have the places of all rows found again.
-  const keyOf = useCallback((at: number) => rows[at]?.key ?? at, [rows]);
   const virtual = useWindowVirtual({
-    count: rows.length,
+    rows,
     estimateSize: (at) => (rows[at]?.t === "file" ? 45 : 20),
-    getItemKey: keyOf,
     overscan: 16,
     scrollMargin: top,
     scrollPaddingStart: STUCK,

@@ -168,8 +168,7 @@ interface FrameProps {
 function Frame({ label, entries, rows, sides, folded, fold, names, children }: FrameProps) {
   const [target, setTarget] = useState<{ path: string } | null>(null);
   const [current, setCurrent] = useState("");
-  const paths = useMemo(() => entries.map((entry) => entry.path), [entries]);
-  const allFolded = paths.length > 0 && paths.every((path) => folded.has(path));
+  const allFolded = entries.length > 0 && entries.every(({ path }) => folded.has(path));
   return (
     <div class="diff-frame">
       <Files
@@ -184,7 +183,7 @@ function Frame({ label, entries, rows, sides, folded, fold, names, children }: F
         <div class="diff-bar">
           <span class="mono cut grow soft">{visible(current)}</span>
           {children}
-          <button class="quiet" onClick={() => fold((all) => (allFolded ? all.clear() : paths.forEach((path) => all.add(path))))}>
+          <button class="quiet" onClick={() => fold((all) => (allFolded ? all.clear() : entries.forEach(({ path }) => all.add(path))))}>
             {allFolded ? "Unfold all" : "Fold all"}
           </button>
           {sides && (

@@ -31,7 +31,7 @@ export function Files({ entries, current, onOpen }: Props) {
   const rows = useMemo(() => treeRows(entries.map((entry) => entry.path)), [entries]);
   const byPath = useMemo(() => new Map(entries.map((entry) => [entry.path, entry])), [entries]);
   const shared = useMemo(() => entries.filter((entry) => entry.touches > 1).length, [entries]);
-  const virtual = useElementVirtual(() => box.current, { count: rows.length, estimateSize: () => ROW, overscan: 10 });
+  const virtual = useElementVirtual(() => box.current, { rows, estimateSize: () => ROW, overscan: 10 });
   return (
     <nav class="files" aria-label="Files">
       <p class="files-sum soft">

@@ -1,5 +1,5 @@
 /** What one attempt said and did. However long it is, only what can be seen is in the page. */
-import { useCallback, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Attempt, Item, TextItem } from "../../../run/items";
 import { waitWords } from "../../../run/items";
 import { read, type Block } from "../../../text/blocks";
@@ -37,12 +37,9 @@ export function Transcript({ attempt, version, thinking }: Props) {
   const [opened] = useState(() => new Set<number>());
   const [away, setAway] = useState(false);
   const rows = useMemo(() => rowsOf(attempt.items, thinking), [attempt, version, thinking]);
-  // Another function would have the places of all rows found again.
-  const keyOf = useCallback((at: number) => rows[at]?.key ?? at, [rows]);
   const virtual = useElementVirtual(() => box.current, {
-    count: rows.length,
+    rows,
     estimateSize: () => 48,
-    getItemKey: keyOf,
     overscan: 6,
   });
   const total = virtual.getTotalSize();
