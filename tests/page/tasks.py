@@ -51,24 +51,10 @@ def longest_task(chromium: Browser, page: Page, work: Callable[[], None]) -> flo
     return float(max(tasks))
 
 
-def assert_responsive(
-    chromium: Browser, page: Page, what: str, work: Callable[[], None], *, tries: int = 2
-) -> None:
-    """Assert that no task takes long while ``work`` is done, and print the longest.
-
-    Parameters
-    ----------
-    tries
-        How often it may be done, each time from an empty page. A processor that others use as
-        well is slower by half for moments, also by its own clock; what the page does too long,
-        it does each time.
-    """
-    for left in reversed(range(tries)):
-        longest = longest_task(chromium, page, work)
-        print(f"longest task {what}: {longest:.0f} ms")  # noqa: T201
-        if longest < LONGEST_MS or not left:
-            break
-        page.goto("about:blank")
+def assert_responsive(chromium: Browser, page: Page, what: str, work: Callable[[], None]) -> None:
+    """Assert that no task takes long while ``work`` is done, and print the longest."""
+    longest = longest_task(chromium, page, work)
+    print(f"longest task {what}: {longest:.0f} ms")  # noqa: T201
     assert longest < LONGEST_MS
     # Far fewer than there are lines: what cannot be seen is not in the page.
     assert page.evaluate("document.querySelectorAll('*').length") < MOST_ELEMENTS

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { comparePair, pairFiles, sameFiles, sharedLines } from "../src/diff/compare";
+import { comparePair, comparing, pairFiles, sameFiles, sharedLines } from "../src/diff/compare";
 import { parse, unquote } from "../src/diff/parse";
 import { common } from "../src/diff/sequence";
+import { inSlices } from "../src/diff/slices";
 
 const head = (path: string): string =>
   `diff --git a/${path} b/${path}\nindex 1111111..2222222 100644\n--- a/${path}\n+++ b/${path}\n`;
@@ -72,6 +73,32 @@ test("two results are known exactly where either patch shows the base", () => {
   expect(sharedLines([pair!])).toEqual({ shared: 1, a: 3, b: 2 });
   // Who shows them and who counts them are given what was found once.
   expect(comparePair(pair!)).toBe(sections);
+});
+
+test("thousands of lines are compared in slices, and as they are at once", async () => {
+  const long = (sign: string): string =>
+    `${head("f")}@@ -1,5000 +1,5000 @@\n` + Array.from({ length: 5000 }, (_, n) => `-l${n}\n+${sign}${n % 3 ? n : ""}\n`).join("");
+  const [a, b] = [parse(long("A")), parse(long("B"))];
+  let slices = 1;
+  const work = comparing(a, b);
+  let step = work.next();
+  for (; !step.done; step = work.next()) slices++;
+  expect(slices).toBeGreaterThan(4);
+  const [pair] = step.value;
+  const [other] = pairFiles(a, b);
+  expect(comparePair(pair!)).toEqual(comparePair(other!));
+});
+
+test("what waits for a work of several slices begins in a task of its own", async () => {
+  const order: string[] = [];
+  function* work(): Generator<undefined, void> {
+    yield;
+    setTimeout(() => order.push("another task"), 0);
+  }
+  await inSlices(work(), -1).then(() => order.push("what waits"));
+  expect(order).toEqual(["another task", "what waits"]);
+  await inSlices(work(), 1e6).then(() => order.push("at once"));
+  expect(order.slice(2)).toEqual(["at once"]);
 });
 
 test("a file that only one touches stands against what was there", () => {

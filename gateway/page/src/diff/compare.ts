@@ -8,6 +8,7 @@
  */
 import type { FileDiff, Hunk, Line } from "./parse";
 import { common } from "./sequence";
+import { finishNow } from "./slices";
 
 export interface Cell {
   kind: "context" | "add" | "del";
@@ -77,29 +78,44 @@ export interface PairSection {
 }
 
 const compared = new WeakMap<FilePair, PairSection[]>();
+const STEP = 1000;
+
+/** Pair the files of two patches, and compare those that both change differently: it takes a while. */
+export function* comparing(a: readonly FileDiff[], b: readonly FileDiff[]): Generator<undefined, FilePair[]> {
+  const pairs = pairFiles(a, b);
+  for (const pair of pairs) {
+    if (pair.relation !== "differ") continue;
+    yield;
+    compared.set(pair, yield* compare(pair));
+  }
+  return pairs;
+}
 
 /**
  * Return what the two made of one file, aligned; the rows of one stand alone without other.
  *
- * Found once for each pair: it takes a while for thousands of lines, and is asked for by what
- * counts them, by what shows them, and at every fold.
+ * Found once for each pair: it is asked for by what counts them, by what shows them, and at
+ * every fold.
  */
 export function comparePair(pair: FilePair): PairSection[] {
   let sections = compared.get(pair);
-  if (!sections) compared.set(pair, (sections = compare(pair)));
+  if (!sections) compared.set(pair, (sections = finishNow(compare(pair))));
   return sections;
 }
 
-function compare(pair: FilePair): PairSection[] {
+function* compare(pair: FilePair): Generator<undefined, PairSection[]> {
   const hunksA = pair.a?.hunks ?? [];
   const hunksB = pair.b?.hunks ?? [];
   const base = new Map<number, string>();
   const [a, b] = [readSide(hunksA, base), readSide(hunksB, base)];
+  const sections: PairSection[] = [];
   let previous = 1;
   let [shiftA, shiftB] = [0, 0];
-  return regions([...hunksA, ...hunksB]).map((region) => {
+  let steps = 0;
+  for (const region of regions([...hunksA, ...hunksB])) {
     const rows: PairRow[] = [];
     for (let at = region.start; at <= region.end; at++) {
+      if (++steps % STEP === 0) yield;
       const [insertsA, insertsB] = [a.inserted.get(at) ?? [], b.inserted.get(at) ?? []];
       rows.push(...alignInserts(insertsA, insertsB, at + shiftA, at + shiftB));
       shiftA += insertsA.length;
@@ -118,8 +134,9 @@ function compare(pair: FilePair): PairSection[] {
     }
     const skipped = Math.max(0, region.start - previous);
     previous = region.end;
-    return { start: region.start, skipped, rows, differs: rows.some((row) => !row.same) };
-  });
+    sections.push({ start: region.start, skipped, rows, differs: rows.some((row) => !row.same) });
+  }
+  return sections;
 }
 
 function readSide(hunks: readonly Hunk[], base: Map<number, string>): Side {

@@ -4,6 +4,7 @@
  * A generator, so that a patch of many megabytes can be read in slices. Own code because the
  * parsers on offer read all at once and do not undo git's quoting of names.
  */
+import { finishNow } from "./slices";
 
 export type LineKind = " " | "+" | "-";
 
@@ -190,24 +191,4 @@ export function unquote(name: string): string {
 /** Read all of a patch at once. */
 export function parse(patch: string): FileDiff[] {
   return finishNow(parsing(patch));
-}
-
-export function finishNow<T>(work: Generator<undefined, T>): T {
-  for (;;) {
-    const step = work.next();
-    if (step.done) return step.value;
-  }
-}
-
-/** Do `work` in slices of a few milliseconds, so that the page stays responsive. */
-export async function inSlices<T>(work: Generator<undefined, T>, slice = 10): Promise<T> {
-  let since = performance.now();
-  for (;;) {
-    const step = work.next();
-    if (step.done) return step.value;
-    if (performance.now() - since > slice) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      since = performance.now();
-    }
-  }
 }

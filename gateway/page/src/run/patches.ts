@@ -2,7 +2,8 @@
 import { signal, type Signal } from "@preact/signals";
 import { fetchBytes, Problem } from "../api/client";
 import { sameFiles } from "../diff/compare";
-import { inSlices, parsing, type FileDiff } from "../diff/parse";
+import { parsing, type FileDiff } from "../diff/parse";
+import { inSlices } from "../diff/slices";
 
 export interface Patch {
   bytes: Uint8Array;

@@ -2,7 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ask, fetchBytes, newKey, Problem } from "../../api/client";
 import type { Judging, JudgingPair, Verdict } from "../../api/types";
-import { pairFiles, type FilePair } from "../../diff/compare";
+import { comparing, type FilePair } from "../../diff/compare";
+import { inSlices } from "../../diff/slices";
 import { readPatch } from "../../run/patches";
 import { plural } from "../../text/format";
 import { visible } from "../../text/visible";
@@ -45,7 +46,7 @@ export default function Judge({ name }: { name: string }) {
       const query = judge ? { judge } : {};
       const found = await ask(api.GET("/experiments/{name}/judging", { params: { path, query } }));
       const pair = found.pair;
-      const files = pair && pairFiles((await patchOf(pair.left)).files, (await patchOf(pair.right)).files);
+      const files = pair && (await inSlices(comparing((await patchOf(pair.left)).files, (await patchOf(pair.right)).files)));
       if (mine !== question.current) return;
       setProblem(null);
       setNow(found);

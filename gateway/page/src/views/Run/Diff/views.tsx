@@ -1,9 +1,10 @@
 /** The two ways to look: one attempt against what was there, or two against each other. */
-import { useMemo, useState } from "preact/hooks";
+import { useCallback, useMemo, useState } from "preact/hooks";
 import { sharedLines, type FilePair } from "../../../diff/compare";
 import type { Patch } from "../../../run/patches";
 import { count, plural } from "../../../text/format";
 import { visible } from "../../../text/visible";
+import { useLater } from "../../../ui/later";
 import { useShortcuts } from "../../../ui/shortcuts";
 import { Number } from "../../../ui/Status";
 import { nameOf } from "../name";
@@ -27,13 +28,13 @@ export function PatchView({ id, patch, found }: { id: number; patch: Patch; foun
     localStorage.setItem(SPLIT, on ? "yes" : "no");
   };
   useShortcuts("Patch", [{ keys: ["u"], what: "One column or two", run: () => choose(!split) }]);
-  const entries = useMemo(
+  const entries = useCallback(
     () => files.map((file) => ({ path: file.path, note: () => <Counts added={file.added} removed={file.removed} />, ...touching(found, file.path, file.body, [id]) })),
     [files, ...patchesOf(found)],
   );
   if (files.length === 0) return <p class="empty">Attempt {id} changed nothing.</p>;
   return (
-    <Frame label={`Patch of attempt ${id}`} entries={entries} rows={rows} sides={null} folded={folded} fold={fold} names={NO_NAMES}>
+    <Frame label={`Patch of attempt ${id}`} files={files} entries={entries} rows={rows} sides={null} folded={folded} fold={fold} names={NO_NAMES}>
       <div class="row wide-only" role="group" aria-label="Columns">
         <button aria-pressed={!split} onClick={() => choose(false)}>
           Unified
@@ -69,7 +70,7 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
   const sum = (relation: FilePair["relation"]): number => pairs.filter((pair) => pair.relation === relation).length;
   useShortcuts("Comparison", [{ keys: ["d"], what: "Only where they differ", run: () => setOnly(!only) }]);
   const signs = { "only-a": `${a}`, "only-b": `${b}`, same: "=", differ: "≠" };
-  const entries = useMemo(
+  const entries = useCallback(
     () =>
       pairs.map((pair) => ({
         path: pair.path,
@@ -108,7 +109,7 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
           </>
         )}
       </p>
-      <Frame label={`Attempt ${a} against attempt ${b}`} entries={entries} rows={rows} sides={[a, b]} folded={folded} fold={fold} names={new Map(found.map(({ variation }) => [variation.variation_id, nameOf(variation)]))}>
+      <Frame label={`Attempt ${a} against attempt ${b}`} files={pairs} entries={entries} rows={rows} sides={[a, b]} folded={folded} fold={fold} names={new Map(found.map(({ variation }) => [variation.variation_id, nameOf(variation)]))}>
         <label class="row">
           <input type="checkbox" checked={only} onChange={(event) => setOnly(event.currentTarget.checked)} />
           Only where they differ
@@ -154,7 +155,9 @@ function useFolded(first: () => Set<string>): [Set<string>, Fold] {
 
 interface FrameProps {
   label: string;
-  entries: readonly Entry[];
+  files: readonly { path: string }[];
+  /** What the list says of each; the same function for as long as nothing in it changes. */
+  entries(): Entry[];
   rows: DiffRow[];
   sides: [number, number] | null;
   folded: ReadonlySet<string>;
@@ -165,25 +168,30 @@ interface FrameProps {
 }
 
 /** Files on the left, what is in them on the right, and a bar that stays in sight. */
-function Frame({ label, entries, rows, sides, folded, fold, names, children }: FrameProps) {
+function Frame({ label, files, entries, rows, sides, folded, fold, names, children }: FrameProps) {
   const [target, setTarget] = useState<{ path: string } | null>(null);
   const [current, setCurrent] = useState("");
-  const allFolded = entries.length > 0 && entries.every(({ path }) => folded.has(path));
+  const later = useLater();
+  const allFolded = files.length > 0 && files.every(({ path }) => folded.has(path));
   return (
     <div class="diff-frame">
-      <Files
-        entries={entries}
-        current={current}
-        onOpen={(path) => {
-          if (folded.has(path)) fold((all) => all.delete(path));
-          setTarget({ path });
-        }}
-      />
+      {later ? (
+        <Files
+          entries={entries}
+          current={current}
+          onOpen={(path) => {
+            if (folded.has(path)) fold((all) => all.delete(path));
+            setTarget({ path });
+          }}
+        />
+      ) : (
+        <nav class="files" aria-label="Files" />
+      )}
       <div class="diff-main">
         <div class="diff-bar">
           <span class="mono cut grow soft">{visible(current)}</span>
           {children}
-          <button class="quiet" onClick={() => fold((all) => (allFolded ? all.clear() : entries.forEach(({ path }) => all.add(path))))}>
+          <button class="quiet" onClick={() => fold((all) => (allFolded ? all.clear() : files.forEach(({ path }) => all.add(path))))}>
             {allFolded ? "Unfold all" : "Fold all"}
           </button>
           {sides && (

@@ -20,14 +20,15 @@ export interface Entry {
 const ROW = 28;
 
 interface Props {
-  /** The same list for as long as nothing in it changes. */
-  entries: readonly Entry[];
+  /** The same function for as long as nothing in it changes. */
+  entries(): Entry[];
   current: string;
   onOpen(path: string): void;
 }
 
-export function Files({ entries, current, onOpen }: Props) {
+export function Files({ entries: list, current, onOpen }: Props) {
   const box = useRef<HTMLDivElement>(null);
+  const entries = useMemo(list, [list]);
   const rows = useMemo(() => treeRows(entries.map((entry) => entry.path)), [entries]);
   const byPath = useMemo(() => new Map(entries.map((entry) => [entry.path, entry])), [entries]);
   const shared = useMemo(() => entries.filter((entry) => entry.touches > 1).length, [entries]);

@@ -1,8 +1,9 @@
 /** The results: every attempt at a glance, and one of them, or two against each other, in full. */
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
 import type { Run, Variation } from "../../../api/types";
 import { hasEnded } from "../../../api/types";
-import { pairFiles } from "../../../diff/compare";
+import { comparing, type FilePair } from "../../../diff/compare";
+import { inSlices } from "../../../diff/slices";
 import { likeness, type Patch, type Patches } from "../../../run/patches";
 import type { Session } from "../../../run/session";
 import { go } from "../../../router";
@@ -59,10 +60,7 @@ export function Results({ run, session, patches, rest, base }: Props) {
   const likes = useMemo(() => likenesses(found), [found.map((one) => one.patch?.bytes.length).join()]);
   const a = found.find((one) => one.variation.variation_id === shown);
   const b = found.find((one) => one.variation.variation_id === against);
-  const pairs = useMemo(
-    () => (a?.patch && b?.patch ? pairFiles(a.patch.files, b.patch.files) : null),
-    [a?.patch, b?.patch],
-  );
+  const pairs = usePairs(a?.patch ?? null, b?.patch ?? null);
 
   useShortcuts("Results", [
     { keys: ids.map(String), what: "Look at an attempt", run: (key) => show(Number(key), null) },
@@ -101,6 +99,7 @@ export function Results({ run, session, patches, rest, base }: Props) {
         <p class="empty">
           {a?.reason && `Attempt ${shown}: ${a.reason} `}
           {b?.reason && `Attempt ${against}: ${b.reason}`}
+          {a?.patch && b?.patch && "Comparing …"}
         </p>
       )}
       {choosing !== null && (
@@ -108,6 +107,21 @@ export function Results({ run, session, patches, rest, base }: Props) {
       )}
     </div>
   );
+}
+
+/** The files of two patches, compared in slices; null until that is done. */
+function usePairs(a: Patch | null, b: Patch | null): FilePair[] | null {
+  const [found, setFound] = useState<{ a: Patch; b: Patch; pairs: FilePair[] } | null>(null);
+  // Before anything is painted: most patches are small, and compared by then.
+  useLayoutEffect(() => {
+    if (!a || !b) return;
+    let current = true;
+    void inSlices(comparing(a.files, b.files)).then((pairs) => current && setFound({ a, b, pairs }));
+    return () => {
+      current = false;
+    };
+  }, [a, b]);
+  return found && found.a === a && found.b === b ? found.pairs : null;
 }
 
 export type Likes = Map<number, Map<number, "equal" | "alike">>;
