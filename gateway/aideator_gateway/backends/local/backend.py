@@ -121,8 +121,9 @@ class LocalBackend:
         self._reason = self._why + "; ".join(notes)
         if problem:
             logger.warning(
-                "%s: agents run as plain processes with resource limits and can read "
-                "what this user can read",
+                "%s: agents run as plain processes with resource limits and can read what this "
+                "user can read. Install bubblewrap, or let it make user namespaces (the guide for "
+                "operators says how), or start with --backend dagger",
                 problem,
             )
 
