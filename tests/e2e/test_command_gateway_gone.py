@@ -23,7 +23,8 @@ from aideator_gateway.runs.model import NewRun, Run, Variation
 from aideator_gateway.scripted_model.script import Hang, Reply, Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import terminal
-from tests.support.gateways import COMMAND, environment, serving
+from tests.support.forked import serving
+from tests.support.gateways import COMMAND, environment
 
 RUN = "run_0123456789abcdef"
 WORDS = [f"word{number} " for number in range(60)]

@@ -16,7 +16,8 @@ from aideator_gateway.printable import printable
 from aideator_gateway.scripted_model.script import HttpError, Reply, Text, Thinking, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.command import run, terminal
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.repositories import ENVIRONMENT, make_repository
 
 EDITOR = "str_replace_based_edit_tool"

@@ -12,7 +12,8 @@ from aideator.protocol import Limits, Status
 from aideator_gateway.command.cli.checkout import Checkout
 from aideator_gateway.runs.model import Run
 from tests.support.command import error_of, run_here
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.repositories import ENVIRONMENT, git, make_repository
 
 

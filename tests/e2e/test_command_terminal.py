@@ -9,7 +9,7 @@ import pytest
 
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 from tests.support.command import run, terminal
-from tests.support.gateways import serving
+from tests.support.forked import serving
 from tests.support.stage import Stage
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J [bold]not markup[/bold] \u202etfel"

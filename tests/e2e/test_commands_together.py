@@ -16,7 +16,8 @@ from aideator_gateway.scripted_model.script import Hang, Reply, Text, TokenCount
 from aideator_gateway.scripted_model.server import Player, Request, Script, ScriptedModel
 from aideator_gateway.settings import Settings
 from tests.support.command import SECONDS, Terminal, run, terminal
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.stage import Stage
 
 CTRL_C = "\x03"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from aideator_gateway.scripted_model.script import Reply, Text, TokenCounts, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.talking import wait
 
 DOLLAR = TokenCounts(500_000, 0)

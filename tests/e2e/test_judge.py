@@ -13,7 +13,7 @@ import pytest
 from aideator_gateway.experiments.judgments import Judgment, read_judgments
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.support.command import Terminal, error_of, terminal
-from tests.support.gateways import serving
+from tests.support.forked import serving
 from tests.support.known_quality import KnownQuality
 from tests.support.labs import FLAGS, Lab
 from tests.support.screens import Screen

@@ -11,7 +11,8 @@ import pytest
 
 from aideator_gateway.scripted_model.script import HttpError, Reply, Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.repositories import apply_patch, git
 
 

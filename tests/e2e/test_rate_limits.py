@@ -11,7 +11,8 @@ import httpx
 from aideator_gateway.scripted_model.limited import LimitedPlayer
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.talking import wait
 
 

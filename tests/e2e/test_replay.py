@@ -12,7 +12,8 @@ import pytest
 
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 from tests.support.command import error_of, run, run_here, terminal
-from tests.support.gateways import COMMAND, environment, serving
+from tests.support.forked import serving
+from tests.support.gateways import COMMAND, environment
 from tests.support.repositories import make_repository
 from tests.support.stage import Stage
 from tests.tasks.steps import create

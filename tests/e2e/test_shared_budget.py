@@ -6,7 +6,7 @@ import pytest
 
 from aideator_gateway.scripted_model.script import Reply, Text, TokenCounts, ToolUse, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import serving
+from tests.support.forked import serving
 
 LOOK = ToolUse("list_files", {"path": "."})
 ONE, ONE_AND_A_HALF, TWO = (TokenCounts(count, 0) for count in (500_000, 750_000, 1_000_000))

@@ -7,7 +7,8 @@ import pytest
 
 from aideator_gateway.scripted_model.script import TokenCounts
 from aideator_gateway.scripted_model.server import ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.tasks.player import TaskPlayer
 from tests.tasks.small_task import SmallTask, small_tasks
 

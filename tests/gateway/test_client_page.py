@@ -11,7 +11,8 @@ from starlette.testclient import TestClient
 
 from aideator_gateway.http.client_page import BUILT, page_routes
 from aideator_gateway.http.problems import HANDLERS
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 
 
 def client(built: Path) -> TestClient:

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from aideator.protocol import Condition, Limits, Styles, VariationLimits
 from aideator_gateway.scripted_model.script import Text, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 
 SHIPPED = ["smallest", "test-first", "thorough"]
 SYSTEM = Path(__file__).parents[2] / "src/aideator/agent/prompts/system.md"

@@ -18,7 +18,7 @@ from aideator_gateway.scripted_model.script import (
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
 from tests.support.checks import need_bubblewrap
-from tests.support.gateways import serving
+from tests.support.forked import serving
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
-from tests.support.gateways import serving
+from tests.support.forked import serving
 
 pytestmark = pytest.mark.browser
 

@@ -9,7 +9,8 @@ from playwright.sync_api import expect
 from aideator_gateway.scripted_model.script import Reply, Text, Thinking, ToolUse
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 
 pytestmark = pytest.mark.browser
 

@@ -14,7 +14,8 @@ from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
 from aideator_gateway.scripted_model.server import ScriptedModel
 from tests.page.conftest import Open
 from tests.page.tasks import MARKDOWN, assert_responsive
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 from tests.support.repositories import make_repository
 
 # Five thousand edits take an agent half a minute, and longer on a machine that is busy.

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.page.conftest import Open
-from tests.support.gateways import serving
+from tests.support.forked import serving
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,7 @@ from aideator_gateway.scripted_model.script import Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.page.conftest import Open
 from tests.page.tasks import MARKDOWN, assert_responsive
-from tests.support.gateways import serving
+from tests.support.forked import serving
 
 pytestmark = pytest.mark.browser
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from aideator_gateway.scripted_model.script import Reply
 from aideator_gateway.scripted_model.server import Request, Script, ScriptedModel
-from tests.support.gateways import Gateway, serving
+from tests.support.forked import serving
+from tests.support.gateways import Gateway
 
 Turns = Mapping[int, Sequence[Reply]]
 
