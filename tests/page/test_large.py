@@ -7,7 +7,7 @@ gateway made of it.
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from aideator_gateway.scripted_model.player import Request
 from aideator_gateway.scripted_model.script import Reply, Text, ToolUse
@@ -68,6 +68,18 @@ def many_words(variation: int) -> list[Reply]:
 SHAPES = {"many files": many_files, "many lines": many_lines, "many words": many_words}
 
 
+def scroll_down(page: Page) -> None:
+    """Turn the wheel, and wait until that has been followed, to the pixel."""
+    for _ in range(5):
+        page.mouse.wheel(0, 4000)
+    # Rows of another height than expected would move the window, and end what scrolls it.
+    for _ in range(200):
+        if (at := page.evaluate("scrollY")) == 20_000:
+            break
+        page.wait_for_timeout(50)
+    assert at == 20_000
+
+
 class Player:
     """Does what the prompt asks for, and says that it has."""
 
@@ -121,8 +133,7 @@ def test_a_patch_of_five_thousand_files_opens(
         tab.page.goto(f"{gateway.url}/#/runs/{runs['many files']}")
         expect(tab.page.get_by_text("5,000 files").first).to_be_visible()
         expect(diff).to_contain_text("new 0")
-        for _ in range(5):
-            tab.page.mouse.wheel(0, 4000)
+        scroll_down(tab.page)
         tab.page.keyboard.press("End")
         # As many files as this are folded but for the first ones.
         last = max(path(n) for n in range(FILES))
@@ -146,8 +157,7 @@ def test_a_patch_of_ten_thousand_lines_opens(
     def read() -> None:
         tab.page.goto(f"{gateway.url}/#/runs/{run_id}")
         expect(diff).to_contain_text("second = first * 0")
-        for _ in range(5):
-            tab.page.mouse.wheel(0, 4000)
+        scroll_down(tab.page)
         tab.page.keyboard.press("End")
         expect(diff).to_contain_text(f"second = first * {FUNCTIONS - 1}")
         tab.page.keyboard.press("c")

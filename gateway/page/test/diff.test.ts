@@ -91,9 +91,10 @@ test("thousands of lines are compared in slices, and as they are at once", async
 
 test("what waits for a work of several slices begins in a task of its own", async () => {
   const order: string[] = [];
-  function* work(): Generator<undefined, void> {
+  function* work(): Generator<undefined, object> {
     yield;
     setTimeout(() => order.push("another task"), 0);
+    return {};
   }
   await inSlices(work(), -1).then(() => order.push("what waits"));
   expect(order).toEqual(["another task", "what waits"]);

@@ -20,6 +20,12 @@ interface Props {
   onCurrent(path: string): void;
 }
 
+/**
+ * Heights of rows that do not wrap, as the style has them: what is measured otherwise above the
+ * window moves it, and whatever way the browser is scrolling then ends there.
+ */
+const HEIGHTS = { file: 44, gap: 22, note: 22, line: 20, pair: 20 };
+
 /** Height of what sticks to the top of the window. */
 const STUCK = 44 + 46;
 
@@ -38,7 +44,7 @@ export function Diff({ label, rows, sides, target, onFold, onCurrent }: Props) {
   }, []);
   const virtual = useWindowVirtual({
     rows,
-    estimateSize: (at) => (rows[at]?.t === "file" ? 45 : 20),
+    estimateSize: (at) => HEIGHTS[rows[at]?.t ?? "line"],
     overscan: 16,
     scrollMargin: top,
     scrollPaddingStart: STUCK,

@@ -1,9 +1,9 @@
 /** The results: every attempt at a glance, and one of them, or two against each other, in full. */
-import { useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Run, Variation } from "../../../api/types";
 import { hasEnded } from "../../../api/types";
 import { comparing, type FilePair } from "../../../diff/compare";
-import { inSlices } from "../../../diff/slices";
+import { inSlices, oneSlice } from "../../../diff/slices";
 import { likeness, type Patch, type Patches } from "../../../run/patches";
 import type { Session } from "../../../run/session";
 import { go } from "../../../router";
@@ -109,19 +109,22 @@ export function Results({ run, session, patches, rest, base }: Props) {
   );
 }
 
-/** The files of two patches, compared in slices; null until that is done. */
+/** The files of two patches, compared: most at once, large ones in slices, and null until that is done. */
 function usePairs(a: Patch | null, b: Patch | null): FilePair[] | null {
-  const [found, setFound] = useState<{ a: Patch; b: Patch; pairs: FilePair[] } | null>(null);
-  // Before anything is painted: most patches are small, and compared by then.
-  useLayoutEffect(() => {
-    if (!a || !b) return;
+  const [work, first] = useMemo(() => {
+    const comparison = a && b && comparing(a.files, b.files);
+    return [comparison, comparison && oneSlice(comparison)];
+  }, [a, b]);
+  const [late, setLate] = useState<{ work: typeof work; pairs: FilePair[] } | null>(null);
+  useEffect(() => {
+    if (!work || first) return;
     let current = true;
-    void inSlices(comparing(a.files, b.files)).then((pairs) => current && setFound({ a, b, pairs }));
+    void inSlices(work).then((pairs) => current && setLate({ work, pairs }));
     return () => {
       current = false;
     };
-  }, [a, b]);
-  return found && found.a === a && found.b === b ? found.pairs : null;
+  }, [work]);
+  return first ?? (late && late.work === work ? late.pairs : null);
 }
 
 export type Likes = Map<number, Map<number, "equal" | "alike">>;
