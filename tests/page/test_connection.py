@@ -42,11 +42,6 @@ def wait_for_words(page: Page, least: int) -> None:
     )
 
 
-def wait_for_comfort(page: Page) -> None:
-    """Wait for what is said while the page comes back: a quarter of a second, so look often."""
-    page.wait_for_function("() => document.body.textContent.includes('nothing is lost')")
-
-
 @contextlib.contextmanager
 def cutting(url: str, seconds: float) -> Iterator[str]:
     """Forward to ``url``, and cut every connection after ``seconds``."""
@@ -114,7 +109,8 @@ def test_a_reload_and_a_line_that_is_cut_lose_nothing(
         wait_for_words(tab.page, 20)
         tab.page.reload()
         wait_for_words(tab.page, 20)
-        wait_for_comfort(tab.page)
+        # It is shown for a quarter of a second at a time, so look at every frame.
+        tab.page.wait_for_function("() => document.body.innerText.includes('nothing is lost')")
         gateway.finish(run_id)
         expect(tab.page.get_by_role("log")).to_contain_text("Finished.")
         assert said(tab.page) == SAID
