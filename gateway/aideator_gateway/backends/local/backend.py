@@ -27,6 +27,7 @@ from aideator_gateway.backends.commits.commits import Commits, Kept
 from aideator_gateway.backends.local.checks import Checks, stopped_with_gateway
 from aideator_gateway.backends.local.sandbox import (
     PROBE_SECONDS,
+    REMEDY,
     bubblewrap_command,
     bubblewrap_problem,
 )
@@ -122,9 +123,9 @@ class LocalBackend:
         if problem:
             logger.warning(
                 "%s: agents run as plain processes with resource limits and can read what this "
-                "user can read. Install bubblewrap, or let it make user namespaces (the guide for "
-                "operators says how), or start with --backend dagger",
+                "user can read. %s, or start with --backend dagger",
                 problem,
+                REMEDY,
             )
 
     async def _try_tree(self, tree: Tree) -> str | None:

@@ -27,6 +27,7 @@ from aideator_gateway.backends.children import plain_environment, run
 from aideator_gateway.backends.git import network_environment
 from aideator_gateway.backends.local.sandbox import (
     PROBE_SECONDS,
+    REMEDY,
     bubblewrap_command,
     network_files,
 )
@@ -90,8 +91,8 @@ class Checks:
             )
         elif problem:
             self.problem = (
-                f"Checks are run in bubblewrap, and {problem}. Install bubblewrap, leave the "
-                "check out, or start the server with --backend dagger or --check-unsandboxed."
+                f"Checks are run in bubblewrap, and {problem}. {REMEDY}, leave the check out, or "
+                "start the server with --backend dagger or --check-unsandboxed."
             )
 
     async def _try(self) -> str | None:

@@ -100,6 +100,10 @@ def network_files() -> list[str]:
     return [*NETWORK_CONFIGURATION, *own]
 
 
+REMEDY = "Install bubblewrap, or let it make user namespaces (the guide for operators says how)"
+"""What to do about a ``bubblewrap_problem``."""
+
+
 async def bubblewrap_problem() -> str | None:
     """Try bubblewrap once, as agents have it; return ``None`` if it works, else why not."""
     if shutil.which("bwrap") is None:
