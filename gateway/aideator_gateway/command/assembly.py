@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -81,7 +81,7 @@ async def open_gateway(settings: Settings, gateways: Gateways) -> AsyncIterator[
         await backend.start()
         tracer = stack.enter_context(tracing(os.environ))
         runs = Runs(Dependencies(chosen, store, log, backend, metrics, spending, tracer), gateways)
-        await _recover(runs)
+        await _tried(runs.recover)
         stack.push_async_callback(runs.aclose)
         await stack.enter_async_context(_recovering(runs, (work, making), commits, gateways))
         if gateways.serves:
@@ -132,12 +132,15 @@ async def _with_model(settings: Settings, stack: AsyncExitStack) -> Settings:
     )
 
 
-async def _recover(runs: Runs) -> None:
-    """Put in order what another gateway left; what cannot be now is tried again later."""
+async def _tried(put_in_order: Callable[[], Awaitable[None]]) -> None:
+    """Put in order what another gateway left; what cannot be now is to be tried again."""
     try:
-        await runs.recover()
-    except StorageError as error:
+        await put_in_order()
+    except (OSError, StorageError) as error:
+        # Such as a lock on the database, or that no descriptor is free.
         logger.warning("what another gateway left is not put in order yet: %s", error)
+    except Exception:
+        logger.exception("what another gateway left could not be put in order")
 
 
 @asynccontextmanager
@@ -146,21 +149,16 @@ async def _recovering(
 ) -> AsyncIterator[None]:
     """Go on with it while the block runs: a gateway may die beside a long-lived one."""
 
+    async def clear() -> None:
+        for directory in directories:
+            await directory.clear(gateways.alive)
+        commits.trim_again()
+
     async def go_on() -> None:
         while True:
-            try:
-                for directory in directories:
-                    await directory.clear(gateways.alive)
-                commits.trim_again()
-                await asyncio.sleep(RECOVERY_SECONDS)
-                await _recover(runs)
-            except OSError as error:
-                # Such as that no descriptor is free: it may be next time.
-                logger.warning("what another gateway left is not put in order yet: %s", error)
-                await asyncio.sleep(RECOVERY_SECONDS)
-            except Exception:
-                logger.exception("what another gateway left could not be put in order")
-                await asyncio.sleep(RECOVERY_SECONDS)
+            await _tried(clear)
+            await asyncio.sleep(RECOVERY_SECONDS)
+            await _tried(runs.recover)
 
     async with beside(go_on(), "recovery"):
         yield
