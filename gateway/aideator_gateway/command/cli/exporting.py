@@ -21,7 +21,7 @@ from aideator_gateway.command.client import Client
 from aideator_gateway.command.datadir import EXPERIMENTS
 from aideator_gateway.command.terminal.text import counted
 from aideator_gateway.experiments.definition import NAME
-from aideator_gateway.experiments.entries import Ended
+from aideator_gateway.experiments.entries import Ended, Entry
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.judgments import judgments_file, latest, read_judgments
 from aideator_gateway.experiments.state import State
@@ -117,7 +117,8 @@ class _Export:
                 yield from from_checks(attempts_of(run))
             return
         name = journal.stem
-        runs = self._runs_of(journal)
+        entries = _read(read_journal, journal)
+        runs = self._runs_of(entries)
         for judgment in latest(_read(read_judgments, judgments_file(journal))):
             if judgment.winner is None:
                 continue
@@ -129,7 +130,7 @@ class _Export:
         for run in runs.values():
             yield from from_selection(run, name)
         if self._checks:
-            for task, attempts in self._by_task(journal, runs).items():
+            for task, attempts in self._by_task(entries, runs).items():
                 yield from from_checks(attempts, name, task)
 
     def _labelled(self, source: str) -> Iterator[Labelled]:
@@ -139,7 +140,8 @@ class _Export:
             for one in labelled(attempts_of(run)):
                 yield one, Origin("check", run.ended_at)
             return
-        for task, attempts in self._by_task(journal, self._runs_of(journal)).items():
+        entries = _read(read_journal, journal)
+        for task, attempts in self._by_task(entries, self._runs_of(entries)).items():
             for one in labelled(attempts):
                 yield one, Origin("check", one.run.ended_at, journal.stem, task)
 
@@ -156,9 +158,8 @@ class _Export:
             )
         return None
 
-    def _runs_of(self, journal: Path) -> dict[str, Run]:
+    def _runs_of(self, entries: list[Entry]) -> dict[str, Run]:
         """Return the runs of an experiment as they are now, with who was selected."""
-        entries = _read(read_journal, journal)
         found: dict[str, Run] = {}
         for entry in entries:
             if isinstance(entry, Ended):
@@ -175,9 +176,9 @@ class _Export:
                 raise
             return None
 
-    def _by_task(self, journal: Path, runs: dict[str, Run]) -> dict[str, list[Attempt]]:
+    def _by_task(self, entries: list[Entry], runs: dict[str, Run]) -> dict[str, list[Attempt]]:
         """Return the attempts that count, by task."""
-        state = State.of(_read(read_journal, journal))
+        state = State.of(entries)
         found: dict[str, list[Attempt]] = defaultdict(list)
         if not state.begun:
             return found
