@@ -27,6 +27,8 @@ Judge = Annotated[
         strict=True, max_length=80, pattern=rf"^[^{SPACE}\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
     ),
 ]
+JUDGE_RULE = "Use 1 to 80 characters, no control characters, and no space in front."
+"""What a ``Judge`` is, for who sent another one."""
 
 SCORES: dict[Verdict, float] = {"left": 1.0, "right": 0.0, "tie": 0.5}
 

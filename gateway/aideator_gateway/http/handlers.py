@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from aideator_gateway.experiments.judging import Judgings, NewJudgment
-from aideator_gateway.experiments.judgments import Judge
+from aideator_gateway.experiments.judgments import JUDGE_RULE, Judge
 from aideator_gateway.experiments.report.document import STYLE_ELEMENT, policy
 from aideator_gateway.experiments.reports import Reports
 from aideator_gateway.experiments.summary import ExperimentList
@@ -263,9 +263,7 @@ def _judge_of(request: Request) -> str | None:
     try:
         return _judge.validate_python(given)
     except ValidationError:
-        raise invalid_field(
-            "judge", "Use 1 to 80 characters, no control characters, and no space in front."
-        ) from None
+        raise invalid_field("judge", JUDGE_RULE) from None
 
 
 def _flag(request: Request, name: str, *, default: bool = False) -> bool:

@@ -25,6 +25,7 @@ from aideator_gateway.command.terminal.text import counted
 from aideator_gateway.experiments.journal import read_journal
 from aideator_gateway.experiments.judging import Judging, JudgingPair, NewJudgment
 from aideator_gateway.experiments.judgments import (
+    JUDGE_RULE,
     AttemptRef,
     Judge,
     Verdict,
@@ -63,10 +64,7 @@ def judge(
         try:
             _JUDGE.validate_python(judge)
         except ValidationError:
-            raise click.BadParameter(
-                "Use 1 to 80 characters, no control characters, and no space in front.",
-                param_hint="--as",
-            ) from None
+            raise click.BadParameter(JUDGE_RULE, param_hint="--as") from None
     name = name_of(experiment)
     settings = Settings.load({"data_dir": data_dir})
     with for_reading(settings) as client:
