@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.conftest import Open
 from tests.support.forked import serving
@@ -214,4 +214,43 @@ def test_patches_that_do_the_same_are_said_to(
     page.route(f"**/runs/{run_id}/variations/2/patch", lambda route: route.fulfill(body=other))
     page.reload()
     expect(page.get_by_text("the same changes as attempt 2")).to_be_visible()
+    tab.clean()
+
+
+def test_the_other_way_round_is_read_from_the_same_place(
+    visit: Open, demo_gateway: Gateway, shared_repository: Path
+) -> None:
+    run_id = demo_gateway.create(github_url=shared_repository.as_uri())
+    demo_gateway.finish(run_id)
+
+    def patch(number: int) -> str:
+        lines = "".join(f"+line {n}{f' of {number}' * (n % 50 == 0)}\n" for n in range(400))
+        return (
+            "diff --git a/long.txt b/long.txt\nnew file mode 100644\nindex 0000000..1111111\n"
+            f"--- /dev/null\n+++ b/long.txt\n@@ -0,0 +1,400 @@\n{lines}"
+        )
+
+    def answer(route: Route) -> None:
+        route.fulfill(body=patch(int(route.request.url.split("/")[-2])))
+
+    tab = visit(demo_gateway.url)
+    page = tab.page
+    page.route(f"**/runs/{run_id}/variations/*/patch", answer)
+    page.goto(f"{demo_gateway.url}/#/runs/{run_id}/results/1/against/2")
+    only = page.get_by_label("Only where they differ")
+    compared = page.get_by_role("region", name="Attempt 1 against attempt 2")
+    expect(compared).to_contain_text("line 0 of 1")
+    page.evaluate("scrollTo(0, 5000)")
+    expect(compared).to_contain_text("line 250 of 1")
+    page.keyboard.press("x")
+    swapped = page.get_by_role("region", name="Attempt 2 against attempt 1")
+    expect(swapped).to_contain_text("line 250 of 2")
+    assert page.evaluate("scrollY") == 5000
+
+    # What was chosen to be shown holds for the next two as well.
+    page.keyboard.press("d")
+    expect(swapped).to_contain_text("43 lines the same in both")
+    page.keyboard.press("c")
+    expect(page.get_by_role("region", name="Attempt 2 against attempt 3")).to_be_visible()
+    expect(only).to_be_checked()
     tab.clean()

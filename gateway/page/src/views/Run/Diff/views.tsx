@@ -1,4 +1,5 @@
 /** The two ways to look: one attempt against what was there, or two against each other. */
+import { signal } from "@preact/signals";
 import { useCallback, useMemo, useState } from "preact/hooks";
 import { sharedLines, type FilePair } from "../../../diff/compare";
 import type { Patch } from "../../../run/patches";
@@ -16,6 +17,8 @@ import { Counts, Diff, relationWords } from ".";
 const NO_NAMES: ReadonlyMap<number, string> = new Map();
 const SPLIT = "aideator.split";
 const NARROW = matchMedia("(max-width: 900px)");
+/** Holds for the next two as well, until the page is loaded again. */
+const onlyDifferent = signal(false);
 
 export function PatchView({ id, patch, found }: { id: number; patch: Patch; found: Found[] }) {
   const [split, setSplit] = useState(localStorage.getItem(SPLIT) === "yes");
@@ -57,7 +60,7 @@ interface PairProps {
 }
 
 export function PairView({ a, b, pairs, found, equal }: PairProps) {
-  const [only, setOnly] = useState(false);
+  const only = onlyDifferent.value;
   const lines = (pair: FilePair): number => (pair.a ? sizeOf(pair.a) : 0) + (pair.b ? sizeOf(pair.b) : 0);
   const [folded, fold] = useFolded(() => {
     const first = foldedAtFirst(pairs.map((pair) => ({ path: pair.path, lines: lines(pair) })));
@@ -68,7 +71,7 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
   const rows = useMemo(() => pairRows(pairs, only, folded), [pairs, only, folded]);
   const shared = useMemo(() => sharedLines(pairs), [pairs]);
   const sum = (relation: FilePair["relation"]): number => pairs.filter((pair) => pair.relation === relation).length;
-  useShortcuts("Comparison", [{ keys: ["d"], what: "Only where they differ", run: () => setOnly(!only) }]);
+  useShortcuts("Comparison", [{ keys: ["d"], what: "Only where they differ", run: () => (onlyDifferent.value = !only) }]);
   const signs = { "only-a": `${a}`, "only-b": `${b}`, same: "=", differ: "≠" };
   const entries = useCallback(
     () =>
@@ -111,7 +114,7 @@ export function PairView({ a, b, pairs, found, equal }: PairProps) {
       </p>
       <Frame label={`Attempt ${a} against attempt ${b}`} files={pairs} entries={entries} rows={rows} sides={[a, b]} folded={folded} fold={fold} names={new Map(found.map(({ variation }) => [variation.variation_id, nameOf(variation)]))}>
         <label class="row">
-          <input type="checkbox" checked={only} onChange={(event) => setOnly(event.currentTarget.checked)} />
+          <input type="checkbox" checked={only} onChange={(event) => (onlyDifferent.value = event.currentTarget.checked)} />
           Only where they differ
         </label>
       </Frame>

@@ -92,7 +92,8 @@ export function Results({ run, session, patches, rest, base }: Props) {
         </Versus>
       )}
       {against !== null && pairs && b ? (
-        <PairView key={`${shown}-${against}`} a={shown} b={against} pairs={pairs} found={found} equal={likes.get(shown)?.get(against) ?? null} />
+        // The same two the other way round stay where they are.
+        <PairView key={[shown, against].sort().join()} a={shown} b={against} pairs={pairs} found={found} equal={likes.get(shown)?.get(against) ?? null} />
       ) : a?.patch && against === null ? (
         <PatchView key={shown} id={shown} patch={a.patch} found={found} />
       ) : (
