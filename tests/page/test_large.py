@@ -181,8 +181,16 @@ def test_a_transcript_of_ten_megabytes_opens(
         tab.page.goto(f"{gateway.url}/#/runs/{run_id}/replay")
         expect(tab.page.get_by_label("Moment of the run")).to_be_enabled()
         expect(log).to_contain_text("Finished.")
-        log.evaluate("element => element.scrollTo(0, 0)")
+        log.press("Home")
         expect(log).to_contain_text("Step 0")
+        log.press("End")
+        expect(log).to_contain_text("Finished.")
+        log.press("PageUp")
+        # More or less: rows come out higher or lower than expected.
+        left, height = log.evaluate(
+            "e => [e.scrollHeight - e.scrollTop - e.clientHeight, e.clientHeight]"
+        )
+        assert 0.7 * height < left < height
 
     assert_responsive(chromium, tab.page, "with a transcript of 10 MB", read)
     tab.clean()

@@ -24,6 +24,9 @@ interface Row {
 /** Nearer to the end than this, a reader is taken to be following. */
 const FOLLOWING_PX = 60;
 
+/** How much of what is seen a page's key goes on by, as in browsers. */
+const PAGE = 0.875;
+
 interface Props {
   attempt: Attempt;
   /** An attempt grows in place: its version is what tells that there is something to draw. */
@@ -54,9 +57,30 @@ export function Transcript({ attempt, version, thinking }: Props) {
     following.current = element.scrollHeight - element.scrollTop - element.clientHeight < FOLLOWING_PX;
     if (away === following.current) setAway(!following.current);
   };
+  // In one step: the way that a browser glides ends where a row turns out to be of another height.
+  const onKeyDown = (event: KeyboardEvent): void => {
+    const element = box.current;
+    if (!element || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    const { scrollTop, scrollHeight, clientHeight } = element;
+    const page = clientHeight * PAGE;
+    const tops: Record<string, number> = { Home: 0, End: scrollHeight, PageUp: scrollTop - page, PageDown: scrollTop + page };
+    const top = tops[event.key];
+    if (top === undefined) return;
+    event.preventDefault();
+    element.scrollTo({ top });
+  };
   return (
     <div class="transcript-frame">
-      <div ref={box} class="transcript" tabIndex={0} role="log" aria-live="off" aria-label={`What attempt ${attempt.id} says and does`} onScroll={onScroll}>
+      <div
+        ref={box}
+        class="transcript"
+        tabIndex={0}
+        role="log"
+        aria-live="off"
+        aria-label={`What attempt ${attempt.id} says and does`}
+        onScroll={onScroll}
+        onKeyDown={onKeyDown}
+      >
         <div class="transcript-inner" style={{ height: `${total}px` }}>
           {virtual.getVirtualItems().map((place) => {
             const row = rows[place.index];
