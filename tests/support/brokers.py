@@ -93,10 +93,12 @@ class RunningBroker:
         return [line for line in lines if run is None or line[key]["run"] == run]
 
     def _read(self) -> None:
-        for line in self._stdout:
-            with self._changed:
-                self.lines.append(json.loads(line))
-                self._changed.notify_all()
+        # Closed by nobody else: this goes on for a moment after the broker has ended.
+        with self._stdout:
+            for line in self._stdout:
+                with self._changed:
+                    self.lines.append(json.loads(line))
+                    self._changed.notify_all()
         with self._changed:
             self._changed.notify_all()
 
@@ -133,11 +135,11 @@ def broker_for(
         process = Process(words, files, Path.cwd(), {**os.environ, **environment}, "broker")
     os.close(its_input)
     os.close(its_output)
-    with os.fdopen(to_it, "wb") as stdin, os.fdopen(from_it, "rb") as stdout:
+    with os.fdopen(to_it, "wb") as stdin:
         try:
             stdin.write(json.dumps(config).encode() + b"\n")
             stdin.flush()
-            broker = RunningBroker(process, stdin, stdout, errors)
+            broker = RunningBroker(process, stdin, os.fdopen(from_it, "rb"), errors)
             with broker.http:
                 yield broker
         finally:
