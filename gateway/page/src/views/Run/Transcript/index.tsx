@@ -57,17 +57,26 @@ export function Transcript({ attempt, version, thinking }: Props) {
     following.current = element.scrollHeight - element.scrollTop - element.clientHeight < FOLLOWING_PX;
     if (away === following.current) setAway(!following.current);
   };
+  const toEnd = (): void => {
+    following.current = true;
+    setAway(false);
+    box.current?.scrollTo({ top: box.current.scrollHeight });
+  };
   // In one step: the way that a browser glides ends where a row turns out to be of another height.
   const onKeyDown = (event: KeyboardEvent): void => {
     const element = box.current;
     if (!element || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
-    const { scrollTop, scrollHeight, clientHeight } = element;
-    const page = clientHeight * PAGE;
-    const tops: Record<string, number> = { Home: 0, End: scrollHeight, PageUp: scrollTop - page, PageDown: scrollTop + page };
-    const top = tops[event.key];
-    if (top === undefined) return;
+    const page = element.clientHeight * PAGE;
+    const ways: Record<string, () => void> = {
+      Home: () => element.scrollTo({ top: 0 }),
+      End: toEnd,
+      PageUp: () => element.scrollBy({ top: -page }),
+      PageDown: () => element.scrollBy({ top: page }),
+    };
+    const way = ways[event.key];
+    if (!way) return;
     event.preventDefault();
-    element.scrollTo({ top });
+    way();
   };
   return (
     <div class="transcript-frame">
@@ -93,14 +102,7 @@ export function Transcript({ attempt, version, thinking }: Props) {
         </div>
       </div>
       {away && (
-        <button
-          class="to-end"
-          onClick={() => {
-            following.current = true;
-            setAway(false);
-            box.current?.scrollTo({ top: box.current.scrollHeight });
-          }}
-        >
+        <button class="to-end" onClick={toEnd}>
           ↓ Latest
         </button>
       )}
