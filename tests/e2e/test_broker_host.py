@@ -11,7 +11,7 @@ import pytest
 
 from aideator_gateway.scripted_model.script import Reply, Text, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.forked import serving
+from tests.support.gateways import serving
 from tests.support.processes import brokers_of
 from tests.support.repositories import make_repository
 from tests.support.talking import talking_gateway, wait
@@ -21,7 +21,7 @@ def test_a_broker_that_dies_costs_attempts_a_try_and_no_more(
     shared_repository: Path, tmp_path: Path
 ) -> None:
     said: list[Reply] = [[Text("one two ", pace=0.05), Wait(4.0), Text("three")]] * 4
-    with talking_gateway(tmp_path / "data", replies=said) as gateway:
+    with talking_gateway(tmp_path / "data", replies=said, serving=serving) as gateway:
         run_id = gateway.create(github_url=shared_repository.as_uri(), variations=3)
         killed, retries = 0, set()
         for event in gateway.stream(run_id):
@@ -39,7 +39,7 @@ def test_a_broker_that_dies_costs_attempts_a_try_and_no_more(
 
 
 def test_a_broker_that_dies_is_started_again_at_the_same_address(short: Path) -> None:
-    with talking_gateway(short / "data") as gateway:
+    with talking_gateway(short / "data", serving=serving) as gateway:
         (path,) = (gateway.data_dir / "gateways").glob("*.sock")
         wait(lambda: bool(brokers_of(gateway.process.pid)))
         for _ in range(2):
@@ -55,7 +55,7 @@ def test_a_broker_that_dies_is_started_again_at_the_same_address(short: Path) ->
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_no_broker_outlives_its_gateway(short: Path, number: signal.Signals) -> None:
-    with talking_gateway(short / "data") as gateway:
+    with talking_gateway(short / "data", serving=serving) as gateway:
         wait(lambda: bool(brokers_of(gateway.process.pid)))
         (broker,) = brokers_of(gateway.process.pid)
         (path,) = (gateway.data_dir / "gateways").glob("*.sock")
@@ -63,12 +63,12 @@ def test_no_broker_outlives_its_gateway(short: Path, number: signal.Signals) -> 
         wait(lambda: not Path(f"/proc/{broker}").exists(), 5)
         assert path.exists() is (number is signal.SIGKILL)
     # What a gateway that was killed left is removed by the next one.
-    with talking_gateway(short / "data"):
+    with talking_gateway(short / "data", serving=serving):
         wait(lambda: not path.exists(), 20)
 
 
 def test_a_gateway_that_is_gone_soon_starts_no_broker(tmp_path: Path) -> None:
-    with talking_gateway(tmp_path / "data") as gateway:
+    with talking_gateway(tmp_path / "data", serving=serving) as gateway:
         assert gateway.http.get("/runs").status_code == 200
         assert brokers_of(gateway.process.pid) == []
 
@@ -103,7 +103,7 @@ def _made(data_dir: Path) -> Path:
 def test_a_run_right_after_the_start_does_not_wait_for_the_broker_to_be_due(
     shared_repository: Path, tmp_path: Path
 ) -> None:
-    with talking_gateway(tmp_path / "data", replies=[[Text("Done.")]]) as gateway:
+    with talking_gateway(tmp_path / "data", replies=[[Text("Done.")]], serving=serving) as gateway:
         started = time.monotonic()
         gateway.create(github_url=shared_repository.as_uri(), variations=1)
         wait(lambda: bool(brokers_of(gateway.process.pid)), 1.5)

@@ -43,7 +43,7 @@ SETTINGS = {"AIDEATOR_API_KEY": "", "ANTHROPIC_API_KEY": KEY}
 @pytest.fixture(scope="module")
 def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Return a gateway that has the key, for all but what looks at every file of it."""
-    with staged(tmp_path_factory.mktemp("key") / "data", **SETTINGS) as stage:
+    with staged(tmp_path_factory.mktemp("key") / "data", serving, **SETTINGS) as stage:
         yield stage
 
 
@@ -54,7 +54,7 @@ def test_the_key_is_in_no_event_row_file_log_or_argument_list(tmp_path: Path) ->
         [Text("slow " * 40, pace=0.02)],
     ]
     arguments = b""
-    with staged(tmp_path / "data", **SETTINGS) as stage:
+    with staged(tmp_path / "data", serving, **SETTINGS) as stage:
         model, gateway = stage.model, stage.gateway
         stage.play(default=replies)
         run_id = gateway.create(github_url=repository.as_uri(), variations=2)

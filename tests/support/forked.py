@@ -7,7 +7,6 @@ which start the installed program; what its start alone could break is to be tes
 import atexit
 import contextlib
 import functools
-import json
 import os
 import select
 import signal
@@ -19,11 +18,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-from tests.support import gateways
+from tests.support import fork_server, gateways
 from tests.support.command import SECONDS, error_in
 from tests.support.gateways import COMMAND, Gateway, environment
-
-_PROGRAM = Path(__file__).with_name("fork_server.py")
 
 
 class Process:
@@ -37,15 +34,8 @@ class Process:
         environment: dict[str, str],
         program: str = "aideator",
     ) -> None:
-        ours, answer = os.pipe()
-        request = {
-            "words": [COMMAND, *words], "cwd": str(cwd), "umask": _umask(),
-            "environment": environment,
-        }  # fmt: skip
-        message = json.dumps(request).encode()
-        socket.send_fds(_server(program), [message], [*files, answer])
-        os.close(answer)
-        self._answers = os.fdopen(ours)
+        answers = fork_server.ask(_server(program), [COMMAND, *words], files, environment, cwd)
+        self._answers = os.fdopen(answers)
         self.pid = int(self._answers.readline())
         self.returncode: int | None = None
 
@@ -137,11 +127,6 @@ def start(
         return Process(words, files, cwd or Path.cwd(), environment(**settings))
 
 
-def _umask() -> int:
-    os.umask(found := os.umask(0o077))
-    return found
-
-
 def _all(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read()
@@ -150,14 +135,17 @@ def _all(file: IO[bytes]) -> bytes:
 @functools.cache
 def _server(program: str) -> socket.socket:
     """Start what processes of a program are forked from, once for each process of tests."""
+    kept = [_server("broker").fileno()] if program == "aideator" else []
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with its:
         process = subprocess.Popen(
-            [sys.executable, str(_PROGRAM), str(its.fileno()), program],
-            env=environment(), stdin=subprocess.DEVNULL, pass_fds=[its.fileno()],
+            [sys.executable, fork_server.__file__, str(its.fileno()), program, *map(str, kept)],
+            env=environment(), stdin=subprocess.DEVNULL, pass_fds=[its.fileno(), *kept],
         )  # fmt: skip
 
     def end() -> None:
+        # Gateways that asked it for brokers have this socket, too.
+        ours.shutdown(socket.SHUT_RDWR)
         ours.close()
         process.wait()
 

@@ -39,6 +39,9 @@ class Process(Protocol):
 Start = Callable[[Sequence[str], dict[str, str], IO[bytes]], Process]
 """Starts the command with words and settings, its output in a file."""
 
+Serving = Callable[..., contextlib.AbstractContextManager["Gateway"]]
+"""Serves in a data directory, with flags and settings."""
+
 
 @dataclass
 class Gateway:

@@ -8,8 +8,8 @@ from typing import Any
 
 from aideator_gateway.scripted_model.script import Reply
 from aideator_gateway.scripted_model.server import Request, Script, ScriptedModel
-from tests.support.forked import serving
-from tests.support.gateways import Gateway
+from tests.support import forked
+from tests.support.gateways import Gateway, Serving
 
 Turns = Mapping[int, Sequence[Reply]]
 
@@ -70,7 +70,9 @@ class Stage:
 
 
 @contextmanager
-def staged(data_dir: Path, **settings: str) -> Iterator[Stage]:
+def staged(
+    data_dir: Path, serving: Serving = forked.serving, /, **settings: str
+) -> Iterator[Stage]:
     """Serve a stage until the block ends; ``settings`` are of the gateway's environment."""
     scripts = Scripts()
     with (

@@ -8,16 +8,17 @@ from typing import Any
 
 from aideator_gateway.scripted_model.script import Reply, Text
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
-from tests.support.forked import serving
-from tests.support.gateways import Gateway
+from tests.support import forked
+from tests.support.gateways import Gateway, Serving
 
 SECONDS = 60.0
 
 
 @contextmanager
 def talking_gateway(
-    data_dir: Path, words: int = 2000, *flags: str, replies: Sequence[Reply] = (), **settings: Any
-) -> Iterator[Gateway]:
+    data_dir: Path, words: int = 2000, *flags: str, replies: Sequence[Reply] = (),
+    serving: Serving = forked.serving, **settings: Any,
+) -> Iterator[Gateway]:  # fmt: skip
     """Serve with a model that says a word every 50 ms, twenty conversations long."""
     said = replies or [[Text("word " * words, pace=0.05)]] * 20
     with (
