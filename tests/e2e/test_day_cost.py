@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from aideator_gateway.scripted_model.script import Reply, Text, TokenCounts, ToolUse
+from aideator_gateway.scripted_model.script import Reply, Text, TokenCounts, ToolUse, Wait
 from aideator_gateway.scripted_model.server import Script, ScriptedModel
 from tests.support.forked import serving
 from tests.support.gateways import Gateway
@@ -27,7 +27,8 @@ def test_past_the_days_cap_attempts_end_with_their_patch_and_no_run_starts(
     shared_repository: Path, tmp_path: Path
 ) -> None:
     look: Reply = [ToolUse("list_files", {"path": "."}), DOLLAR]
-    replies: list[Reply] = [[WRITE, DOLLAR], *([look] * 9)]
+    # Neither has spent the day before the other has begun.
+    replies: list[Reply] = [[WRITE, Wait(3), DOLLAR], *([look] * 9)]
     url = shared_repository.as_uri()
     flags = ["--backend", "local", "--allow-file", "--max-day-cost-usd", "3.5"]
     with ScriptedModel(Script({}, default=replies)) as model:
