@@ -129,29 +129,37 @@ def test_a_narrow_one_shows_one_below_the_other(mine: Mine, width: int) -> None:
         assert any(row.endswith("v view again, q quit:") for row in question)
 
 
+def choose_the_better(shown: Terminal) -> None:
+    """Judge all pairs, on whichever side the good answer is."""
+    text = plain(shown.output)
+    for number in range(8):
+        last = number == 7
+        text = press(shown, better(text), "You have judged all 8 pairs." if last else ASKED)
+    assert shown.finish() == 0
+
+
 def test_what_is_better_wins_whatever_its_side(mine: Mine) -> None:
     with judging(mine, "--as", "Ada", width=80) as shown:
-        text = plain(shown.output)
-        for number in range(8):
-            last = number == 7
-            text = press(shown, better(text), "You have judged all 8 pairs." if last else ASKED)
-        assert shown.finish() == 0
+        choose_the_better(shown)
     said = plain(shown.output)
     assert "100 % wins 100 %, of 8" in said
     assert "0 % wins 0 %, of 8" in said
     judged = mine.kept()
     assert len({one.pair for one in judged}) == len(judged) == 8
     assert {one.judge for one in judged} == {"Ada"}
-    assert {one.winner and one.winner.condition for one in judged} == {"100 %"}
-    # By lot, both sides come up.
-    assert {one.verdict for one in judged} == {"left", "right"}
     assert all(one.seconds is not None and one.seconds < 60 for one in judged)
     with terminal("judge", *mine.words, "--as", "Ada", cwd=mine.data) as more:
         assert more.finish() == 0
         assert "With --again they come once more." in plain(more.output)
     # Another judge has them all before them.
-    with judging(mine, "--as", "Bea", "--overlap") as other:
+    with judging(mine, "--as", "Bea", "--overlap", width=80) as other:
         assert "── 1 of 8" in plain(other.output)
+        choose_the_better(other)
+    judged = mine.kept()
+    assert {one.winner and one.winner.condition for one in judged} == {"100 %"}
+    # By lot, both sides come up: one alone in one of 33,000 cases.
+    assert len(judged) == 16
+    assert {one.verdict for one in judged} == {"left", "right"}
 
 
 def test_every_key_does_what_it_says(mine: Mine) -> None:
