@@ -137,8 +137,13 @@ def ask(
         "words": list(words), "environment": environment, "cwd": str(cwd), "umask": _umask(),
         "session": session,
     }  # fmt: skip
-    socket.send_fds(server, [json.dumps(request).encode()], [answer, *files])
-    os.close(answer)
+    try:
+        socket.send_fds(server, [json.dumps(request).encode()], [answer, *files])
+    except OSError:
+        os.close(ours)
+        raise
+    finally:
+        os.close(answer)
     return ours
 
 
@@ -165,14 +170,20 @@ class ForkedBroker:
         assert list(argv[:4]) == interpreter
         # It gets the sockets on which it listens under other numbers.
         words = [str(3 + pass_fds.index(int(w))) if w.isdigit() else w for w in argv[4:]]
-        (its_input, to_it), (from_it, its_output), (errors, its_errors) = (
-            os.pipe() for _ in range(3)
-        )
-        its = (its_input, its_output, its_errors)
-        with socket.socket(fileno=os.dup(BROKERS)) as server:
-            answers = ask(server, ["broker", *words], (*its, *pass_fds), env, Path.cwd(),
-                          session=True)  # fmt: skip
-        for number in its:
+        pipes: list[int] = []
+        try:
+            for _ in range(3):
+                pipes += os.pipe()
+            its_input, to_it, from_it, its_output, errors, its_errors = pipes
+            files = (its_input, its_output, its_errors, *pass_fds)
+            with socket.socket(fileno=os.dup(BROKERS)) as server:
+                answers = ask(server, ["broker", *words], files, env, Path.cwd(), session=True)
+        except OSError:
+            # A process may have no room for as many.
+            for number in pipes:
+                os.close(number)
+            raise
+        for number in files[:3]:
             os.close(number)
         stdin, _ = await asyncio.get_running_loop().connect_write_pipe(
             asyncio.BaseProtocol, os.fdopen(to_it, "wb")
