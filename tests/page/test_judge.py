@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from aideator_gateway.experiments.judgments import Judgment, read_judgments
 from aideator_gateway.scripted_model.server import ScriptedModel
@@ -67,6 +67,7 @@ def test_all_pairs_are_judged_with_keys_and_nothing_tells(visit: Open, gateway: 
     shown = page.content()
     assert not re.search(r"100 %|\b0 %|run_[0-9a-f]|QUALITY|passed|failed", shown)
     page.get_by_label("Your name").fill("Ada L")
+    judged(page, 0)
     # What is hostile is shown, and does nothing.
     diff = page.get_by_role("region", name="Attempt 1 against attempt 2")
     page.get_by_role("button", name="Unfold all").or_(
@@ -94,6 +95,31 @@ def test_all_pairs_are_judged_with_keys_and_nothing_tells(visit: Open, gateway: 
     assert {one.winner and one.winner.condition for one in kept(gateway)[3:]} == {"100 %"}
     assert all(one.seconds is not None for one in kept(gateway))
     tab.clean()
+
+
+def test_no_pair_is_answered_under_a_name_that_it_was_not_dealt_to(
+    visit: Open, gateway: Gateway
+) -> None:
+    page = judging(visit, gateway).page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/judging?judge=Ada", hold, times=1)
+    page.get_by_label("Your name").fill("Ada")
+    better = page.get_by_role("button", name="1 is better")
+    expect(better).to_be_disabled()
+    page.get_by_role("heading", name="Which is better?").click()
+    page.keyboard.press("1")
+    while not held:
+        page.wait_for_timeout(20)
+    assert kept(gateway) == []
+    held[0].continue_()
+    judged(page, 0)
+    page.keyboard.press("1")
+    judged(page, 1)
+    assert [one.judge for one in kept(gateway)] == ["Ada"]
 
 
 def test_two_tabs_at_once_lose_and_double_nothing(visit: Open, gateway: Gateway) -> None:

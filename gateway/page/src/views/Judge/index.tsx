@@ -31,6 +31,8 @@ export default function Judge({ name }: { name: string }) {
   const judge = given.trim();
   const [now, setNow] = useState<Judging | null>(null);
   const [shown, setShown] = useState<Shown | null>(null);
+  /** Who it was dealt to: nobody answers it under another name. */
+  const [dealtTo, setDealtTo] = useState<string | null>(null);
   const [checks, setChecks] = useState(false);
   const [problem, setProblem] = useState<Problem | null>(null);
   const [busy, setBusy] = useState(false);
@@ -50,6 +52,7 @@ export default function Judge({ name }: { name: string }) {
       if (mine !== question.current) return;
       setProblem(null);
       setNow(found);
+      setDealtTo(judge);
       setShown(pair && files && { pair, files, since: performance.now(), ids: { left: newKey(), right: newKey(), tie: newKey(), skip: newKey() } });
       window.scrollTo(0, 0);
     } catch (error) {
@@ -83,8 +86,9 @@ export default function Judge({ name }: { name: string }) {
     }
   };
 
+  const ready = shown !== null && dealtTo === judge;
   const answer = (verdict: Verdict): void => {
-    if (!shown) return;
+    if (!shown || !ready) return;
     void attempt(async () => {
       const id = shown.ids[verdict];
       const body = {
@@ -124,7 +128,7 @@ export default function Judge({ name }: { name: string }) {
       </div>
     );
   return (
-    <div class="judge-view">
+    <div class="judge-view" aria-busy={dealtTo !== judge}>
       <div class="judge-head">
         <h1>Which is better?</h1>
         {now && (
@@ -167,16 +171,16 @@ export default function Judge({ name }: { name: string }) {
       )}
       {now && (
         <div class="judge-actions" role="group" aria-label="Answer">
-          <button class="primary" disabled={!shown || busy} onClick={() => answer("left")}>
+          <button class="primary" disabled={!ready || busy} onClick={() => answer("left")}>
             1 is better
           </button>
-          <button class="primary" disabled={!shown || busy} onClick={() => answer("right")}>
+          <button class="primary" disabled={!ready || busy} onClick={() => answer("right")}>
             2 is better
           </button>
-          <button disabled={!shown || busy} onClick={() => answer("tie")}>
+          <button disabled={!ready || busy} onClick={() => answer("tie")}>
             <kbd>t</kbd> Tie
           </button>
-          <button disabled={!shown || busy} onClick={() => answer("skip")}>
+          <button disabled={!ready || busy} onClick={() => answer("skip")}>
             <kbd>s</kbd> Skip
           </button>
           <button class="quiet" disabled={last === null || busy} onClick={undo}>
