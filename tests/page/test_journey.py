@@ -217,17 +217,19 @@ def test_patches_that_do_the_same_are_said_to(
     tab.clean()
 
 
+# As many lines as the latter take a while to compare.
+@pytest.mark.parametrize("count", [400, 30_000])
 def test_the_other_way_round_is_read_from_the_same_place(
-    visit: Open, demo_gateway: Gateway, shared_repository: Path
+    visit: Open, demo_gateway: Gateway, shared_repository: Path, count: int
 ) -> None:
     run_id = demo_gateway.create(github_url=shared_repository.as_uri())
     demo_gateway.finish(run_id)
 
     def patch(number: int) -> str:
-        lines = "".join(f"+line {n}{f' of {number}' * (n % 50 == 0)}\n" for n in range(400))
+        lines = "".join(f"+line {n}{f' of {number}' * (n % 50 == 0)}\n" for n in range(count))
         return (
             "diff --git a/long.txt b/long.txt\nnew file mode 100644\nindex 0000000..1111111\n"
-            f"--- /dev/null\n+++ b/long.txt\n@@ -0,0 +1,400 @@\n{lines}"
+            f"--- /dev/null\n+++ b/long.txt\n@@ -0,0 +1,{count} @@\n{lines}"
         )
 
     def answer(route: Route) -> None:

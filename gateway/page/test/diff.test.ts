@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { comparePair, comparing, pairFiles, sameFiles, sharedLines } from "../src/diff/compare";
 import { parse, unquote } from "../src/diff/parse";
 import { common } from "../src/diff/sequence";
-import { inSlices } from "../src/diff/slices";
+import { finishNow, inSlices } from "../src/diff/slices";
 
 const head = (path: string): string =>
   `diff --git a/${path} b/${path}\nindex 1111111..2222222 100644\n--- a/${path}\n+++ b/${path}\n`;
@@ -44,10 +44,39 @@ test("git's quoting of names is undone", () => {
   expect(unquote("plain name")).toBe("plain name");
 });
 
+const inCommon = (a: string[], b: string[]): [number, number][] => finishNow(common(a, b));
+
 test("a common subsequence keeps order", () => {
-  expect(common(["a", "b", "c", "d"], ["b", "x", "d"])).toEqual([[1, 0], [3, 2]]);
-  expect(common([], ["a"])).toEqual([]);
-  expect(common(["a", "b"], ["a", "b"])).toEqual([[0, 0], [1, 1]]);
+  expect(inCommon(["a", "b", "c", "d"], ["b", "x", "d"])).toEqual([[1, 0], [3, 2]]);
+  expect(inCommon([], ["a"])).toEqual([]);
+  expect(inCommon(["a", "b"], ["a", "b"])).toEqual([[0, 0], [1, 1]]);
+});
+
+test("of long lists all is found that differs little, by lines that stand once", () => {
+  const lines = Array.from({ length: 6000 }, (_, n) => `line ${n}`);
+  const other = (line: string, n: number): string => (n % 50 === 0 || n === 5999 ? `other ${n}` : line);
+  const same = lines.flatMap((line, n): [number, number][] => (other(line, n) === line ? [[n, n]] : []));
+  expect(inCommon(lines, lines.map(other))).toEqual(same);
+  // Lines that stand often are found between those: blank ones, brackets.
+  const blank = lines.map((line, n) => (n % 3 === 0 ? "" : other(line, n)));
+  const found = inCommon(lines.map((line, n) => (n % 3 === 0 ? "" : line)), blank);
+  expect(found.filter(([x, y]) => x !== y)).toEqual([]);
+  expect(found.length).toBe(blank.filter((line) => !line.startsWith("other")).length);
+  // What was moved is found on one side of the rest, and what differs throughout, nowhere.
+  const moved = [...lines.slice(3000), ...lines.slice(0, 3000)];
+  expect(inCommon(lines, moved).length).toBe(3000);
+  expect(inCommon(lines, lines.map((line) => `not ${line}`))).toEqual([]);
+});
+
+test("pairs rise in both and stand for the same, whatever is repeated", () => {
+  let seed = 1;
+  const die = (sides: number): number => (seed = (seed * 48_271) % 2_147_483_647) % sides;
+  for (const kinds of [2, 40, 3000]) {
+    const [a, b] = [1500, 1400].map((length) => Array.from({ length }, () => `${die(kinds)}`)) as [string[], string[]];
+    const found = inCommon(["first", ...a], ["other", ...b]);
+    expect(found.every(([x, y], at) => x > (found[at - 1]?.[0] ?? -1) && y > (found[at - 1]?.[1] ?? -1))).toBe(true);
+    expect(found.every(([x, y]) => ["first", ...a][x] === ["other", ...b][y])).toBe(true);
+  }
 });
 
 /** Apply rows to see that each side is what its patch leaves. */
@@ -116,4 +145,13 @@ test("index lines do not make patches differ, anything else does", () => {
   expect(sameFiles(parse(patch), parse(patch.replace("1111111", "3333333")))).toBe(true);
   expect(sameFiles(parse(patch), parse(patch.replace("+b", "+c")))).toBe(false);
   expect(sameFiles(parse(patch), [])).toBe(false);
+});
+
+test("a new file of very many lines is compared", () => {
+  const patch = (sign: string): string =>
+    `diff --git a/new b/new\nnew file mode 100644\nindex 0000000..1111111\n--- /dev/null\n+++ b/new\n@@ -0,0 +1,150000 @@\n` +
+    Array.from({ length: 150_000 }, (_, n) => `+${n % 1000 === 0 ? sign : ""}${n}\n`).join("");
+  const [pair] = pairFiles(parse(patch("A")), parse(patch("B")));
+  const rows = (pair ? comparePair(pair) : []).flatMap((section) => section.rows.filter((row) => row.same));
+  expect(rows.length).toBe(150_000 - 150);
 });

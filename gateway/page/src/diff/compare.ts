@@ -47,13 +47,13 @@ export function pairFiles(a: readonly FileDiff[], b: readonly FileDiff[]): FileP
   return pairs.sort((one, two) => (one.path < two.path ? -1 : one.path > two.path ? 1 : 0));
 }
 
-export function sameChange(a: FileDiff, b: FileDiff): boolean {
-  return a.path === b.path && a.body === b.body;
+function sameChange(a: FileDiff, b: FileDiff | undefined): boolean {
+  return a.path === b?.path && a.body === b.body;
 }
 
-/** Whether two patches do the same, index lines apart. */
+/** Whether two patches do the same, index lines apart: git says the same changes in the same order. */
 export function sameFiles(a: readonly FileDiff[], b: readonly FileDiff[]): boolean {
-  return a.length === b.length && pairFiles(a, b).every((pair) => pair.relation === "same");
+  return a.length === b.length && a.every((file, at) => sameChange(file, b[at]));
 }
 
 interface Side {
@@ -117,7 +117,7 @@ function* compare(pair: FilePair): Generator<undefined, PairSection[]> {
     for (let at = region.start; at <= region.end; at++) {
       if (++steps % STEP === 0) yield;
       const [insertsA, insertsB] = [a.inserted.get(at) ?? [], b.inserted.get(at) ?? []];
-      rows.push(...alignInserts(insertsA, insertsB, at + shiftA, at + shiftB));
+      yield* alignInserts(insertsA, insertsB, at + shiftA, at + shiftB, rows);
       shiftA += insertsA.length;
       shiftB += insertsB.length;
       // What is put in behind the last line belongs to the region, the line itself does not.
@@ -176,8 +176,7 @@ function regions(hunks: readonly Hunk[]): Region[] {
   return merged;
 }
 
-function alignInserts(a: Line[], b: Line[], lineA: number, lineB: number): PairRow[] {
-  const rows: PairRow[] = [];
+function* alignInserts(a: Line[], b: Line[], lineA: number, lineB: number, rows: PairRow[]): Generator<undefined, void> {
   let [i, j] = [0, 0];
   const cell = (line: Line | undefined, number: number): Cell | null =>
     line ? { kind: "add", text: line.text, line: number } : null;
@@ -188,13 +187,12 @@ function alignInserts(a: Line[], b: Line[], lineA: number, lineB: number): PairR
       rows.push({ a: left, b: right, same: false });
     }
   };
-  for (const [x, y] of common(a.map((line) => line.text), b.map((line) => line.text))) {
+  for (const [x, y] of yield* common(a.map((line) => line.text), b.map((line) => line.text))) {
     upTo(x, y);
     rows.push({ a: cell(a[x], lineA + x), b: cell(b[y], lineB + y), same: true });
     [i, j] = [x + 1, y + 1];
   }
   upTo(a.length, b.length);
-  return rows;
 }
 
 /** How many changed lines of each are changed the same way by the other. */

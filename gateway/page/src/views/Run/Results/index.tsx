@@ -1,5 +1,5 @@
 /** The results: every attempt at a glance, and one of them, or two against each other, in full. */
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Run, Variation } from "../../../api/types";
 import { hasEnded } from "../../../api/types";
 import { comparing, type FilePair } from "../../../diff/compare";
@@ -60,7 +60,7 @@ export function Results({ run, session, patches, rest, base }: Props) {
   const likes = useMemo(() => likenesses(found), [found.map((one) => one.patch?.bytes.length).join()]);
   const a = found.find((one) => one.variation.variation_id === shown);
   const b = found.find((one) => one.variation.variation_id === against);
-  const pairs = usePairs(a?.patch ?? null, b?.patch ?? null);
+  const compared = useCompared(a, b);
 
   useShortcuts("Results", [
     { keys: ids.map(String), what: "Look at an attempt", run: (key) => show(Number(key), null) },
@@ -91,9 +91,9 @@ export function Results({ run, session, patches, rest, base }: Props) {
           {a?.variation.patch?.files && against === null ? <Take run={run} id={shown} path={patches.path(shown)} /> : null}
         </Versus>
       )}
-      {against !== null && pairs && b ? (
+      {compared ? (
         // The same two the other way round stay where they are.
-        <PairView key={[shown, against].sort().join()} a={shown} b={against} pairs={pairs} found={found} equal={likes.get(shown)?.get(against) ?? null} />
+        <PairView key={compared.two} {...compared} found={found} equal={likes.get(compared.a)?.get(compared.b) ?? null} />
       ) : a?.patch && against === null ? (
         <PatchView key={shown} id={shown} patch={a.patch} found={found} />
       ) : (
@@ -110,12 +110,23 @@ export function Results({ run, session, patches, rest, base }: Props) {
   );
 }
 
-/** The files of two patches, compared: most at once, large ones in slices, and null until that is done. */
-function usePairs(a: Patch | null, b: Patch | null): FilePair[] | null {
+interface Compared {
+  a: number;
+  b: number;
+  /** The same for both ways round. */
+  two: string;
+  pairs: FilePair[];
+}
+
+/**
+ * The files of two attempts, compared: most at once, large ones in slices, and null until that is
+ * done; the other way round until then, if that was compared before.
+ */
+function useCompared(a: Found | undefined, b: Found | undefined): Compared | null {
   const [work, first] = useMemo(() => {
-    const comparison = a && b && comparing(a.files, b.files);
+    const comparison = a?.patch && b?.patch ? comparing(a.patch.files, b.patch.files) : null;
     return [comparison, comparison && oneSlice(comparison)];
-  }, [a, b]);
+  }, [a?.patch, b?.patch]);
   const [late, setLate] = useState<{ work: typeof work; pairs: FilePair[] } | null>(null);
   useEffect(() => {
     if (!work || first) return;
@@ -125,7 +136,13 @@ function usePairs(a: Patch | null, b: Patch | null): FilePair[] | null {
       current = false;
     };
   }, [work]);
-  return first ?? (late && late.work === work ? late.pairs : null);
+  const last = useRef<Compared | null>(null);
+  if (!a || !b) return null;
+  const [one, other] = [a.variation.variation_id, b.variation.variation_id];
+  const two = [one, other].sort().join();
+  const pairs = first ?? (late && late.work === work ? late.pairs : null);
+  if (pairs) last.current = { a: one, b: other, two, pairs };
+  return last.current?.two === two ? last.current : null;
 }
 
 export type Likes = Map<number, Map<number, "equal" | "alike">>;
