@@ -68,6 +68,15 @@ test("of long lists all is found that differs little, by lines that stand once",
   expect(inCommon(lines, lines.map((line) => `not ${line}`))).toEqual([]);
 });
 
+test("lines made to be divided over and over are given up on", () => {
+  // Each stands twice until those around it have been told apart, and nothing else is alike.
+  const lines = (side: string): string[] =>
+    Array.from({ length: 3000 }, (_, n) => [`${n + 1}`, `${side}${n}`, `${n}`, `${side}-${n}`]).flat();
+  const found = inCommon(lines("a"), lines("b")).length;
+  expect(found).toBeGreaterThan(50);
+  expect(found).toBeLessThan(500);
+});
+
 test("pairs rise in both and stand for the same, whatever is repeated", () => {
   let seed = 1;
   const die = (sides: number): number => (seed = (seed * 48_271) % 2_147_483_647) % sides;

@@ -6,6 +6,9 @@
  */
 const MOST_CELLS = 400_000;
 
+/** Nobody's lines are divided as often as this, unless they were made for it. */
+const MOST_DIVISIONS = 50;
+
 type Lines = readonly string[];
 type Pair = [number, number];
 interface Span {
@@ -18,11 +21,17 @@ interface Span {
 /** Yields now and then: of long lists it takes a while. */
 export function* common(a: Lines, b: Lines): Generator<undefined, Pair[]> {
   const pairs: Pair[] = [];
-  yield* match(a, b, { startA: 0, endA: a.length, startB: 0, endB: b.length }, pairs);
+  yield* match(a, b, { startA: 0, endA: a.length, startB: 0, endB: b.length }, pairs, 0);
   return pairs;
 }
 
-function* match(a: Lines, b: Lines, { startA, endA, startB, endB }: Span, pairs: Pair[]): Generator<undefined, void> {
+function* match(
+  a: Lines,
+  b: Lines,
+  { startA, endA, startB, endB }: Span,
+  pairs: Pair[],
+  divisions: number,
+): Generator<undefined, void> {
   while (startA < endA && startB < endB && a[startA] === b[startB]) pairs.push([startA++, startB++]);
   const [lastA, lastB] = [endA, endB];
   while (endA > startA && endB > startB && a[endA - 1] === b[endB - 1]) {
@@ -31,16 +40,16 @@ function* match(a: Lines, b: Lines, { startA, endA, startB, endB }: Span, pairs:
   }
   const span = { startA, endA, startB, endB };
   if ((endA - startA) * (endB - startB) <= MOST_CELLS) longest(a, b, span, pairs);
-  else {
+  else if (divisions < MOST_DIVISIONS) {
     yield;
     for (const [x, y] of anchors(a, b, span)) {
-      yield* match(a, b, { startA, endA: x, startB, endB: y }, pairs);
+      yield* match(a, b, { startA, endA: x, startB, endB: y }, pairs, divisions + 1);
       pairs.push([x, y]);
       [startA, startB] = [x + 1, y + 1];
       yield;
     }
     // Without any, all of it differs.
-    if (startA > span.startA) yield* match(a, b, { startA, endA, startB, endB }, pairs);
+    if (startA > span.startA) yield* match(a, b, { startA, endA, startB, endB }, pairs, divisions + 1);
   }
   while (endA < lastA && endB < lastB) pairs.push([endA++, endB++]);
 }
