@@ -2,12 +2,12 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from aideator_gateway.http.client_page import BUILT
 
@@ -69,10 +69,19 @@ Open = Callable[..., Visit]
 
 @pytest.fixture
 def visit(chromium: Browser) -> Iterator[Open]:
-    """Open tabs, each in a profile of its own."""
+    """Open tabs, each in a profile of its own.
+
+    ``routes`` says who answers what in place of the gateway. They are there before the page is:
+    for a moment, a page that is open already goes on without those that come later.
+    """
     contexts: list[BrowserContext] = []
 
-    def start(origin: str, path: str = "/", **options: Any) -> Visit:
+    def start(
+        origin: str,
+        path: str = "/",
+        routes: Mapping[str, Callable[[Route], None]] | None = None,
+        **options: Any,
+    ) -> Visit:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         context.set_default_timeout(30_000)
         context.add_init_script(_VIOLATIONS)
@@ -80,6 +89,8 @@ def visit(chromium: Browser) -> Iterator[Open]:
         opened = Visit(context.new_page(), origin)
         opened.page.on("request", lambda request: opened.requests.append(request.url))
         opened.page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+        for pattern, answer in (routes or {}).items():
+            opened.page.route(pattern, answer)
         opened.page.goto(f"{origin}{path}")
         return opened
 

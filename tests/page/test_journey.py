@@ -205,13 +205,16 @@ def test_patches_that_do_the_same_are_said_to(
     run_id = demo_gateway.create(github_url=shared_repository.as_uri(), variations=2)
     demo_gateway.finish(run_id)
     patch = demo_gateway.http.get(f"/runs/{run_id}/variations/1/patch").content
-    tab = visit(demo_gateway.url)
+    second = f"**/runs/{run_id}/variations/2/patch"
+
+    def answer(route: Route) -> None:
+        route.fulfill(body=patch)
+
+    tab = visit(demo_gateway.url, f"/#/runs/{run_id}", routes={second: answer})
     page = tab.page
-    page.route(f"**/runs/{run_id}/variations/2/patch", lambda route: route.fulfill(body=patch))
-    page.goto(f"{demo_gateway.url}/#/runs/{run_id}")
     expect(page.get_by_text("the same patch as attempt 2, to the byte")).to_be_visible()
     other = re.sub(rb"(?m)^index .*$", b"index 1111111..2222222 100644", patch)
-    page.route(f"**/runs/{run_id}/variations/2/patch", lambda route: route.fulfill(body=other))
+    page.route(second, lambda route: route.fulfill(body=other))
     page.reload()
     expect(page.get_by_text("the same changes as attempt 2")).to_be_visible()
     tab.clean()
@@ -235,10 +238,11 @@ def test_the_other_way_round_is_read_from_the_same_place(
     def answer(route: Route) -> None:
         route.fulfill(body=patch(int(route.request.url.split("/")[-2])))
 
-    tab = visit(demo_gateway.url)
+    tab = visit(
+        demo_gateway.url, f"/#/runs/{run_id}/results/1/against/2",
+        routes={f"**/runs/{run_id}/variations/*/patch": answer},
+    )  # fmt: skip
     page = tab.page
-    page.route(f"**/runs/{run_id}/variations/*/patch", answer)
-    page.goto(f"{demo_gateway.url}/#/runs/{run_id}/results/1/against/2")
     only = page.get_by_label("Only where they differ")
     compared = page.get_by_role("region", name="Attempt 1 against attempt 2")
     expect(compared).to_contain_text("line 0 of 1")

@@ -100,13 +100,14 @@ def test_all_pairs_are_judged_with_keys_and_nothing_tells(visit: Open, gateway: 
 def test_no_pair_is_answered_under_a_name_that_it_was_not_dealt_to(
     visit: Open, gateway: Gateway
 ) -> None:
-    page = judging(visit, gateway).page
     held: list[Route] = []
 
     def hold(route: Route) -> None:
+        if held:
+            route.continue_()
         held.append(route)
 
-    page.route("**/judging?judge=Ada", hold, times=1)
+    page = judging(visit, gateway, routes={"**/judging?judge=Ada": hold}).page
     page.get_by_label("Your name").fill("Ada")
     better = page.get_by_role("button", name="1 is better")
     expect(better).to_be_disabled()
@@ -144,9 +145,12 @@ def test_two_tabs_at_once_lose_and_double_nothing(visit: Open, gateway: Gateway)
 def test_an_answer_that_did_not_come_through_is_sent_again_as_the_same(
     visit: Open, gateway: Gateway
 ) -> None:
-    page = judging(visit, gateway).page
-    # The gateway has it, but its answer is lost.
-    page.route("**/judgments", lambda route: (route.fetch(), route.abort())[0])
+    def lose(route: Route) -> None:
+        # The gateway has it, but its answer does not come through.
+        route.fetch()
+        route.abort()
+
+    page = judging(visit, gateway, routes={"**/judgments": lose}).page
     page.keyboard.press("1")
     expect(page.locator(".notice")).to_contain_text("does not answer")
     page.unroute("**/judgments")
