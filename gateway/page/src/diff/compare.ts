@@ -117,7 +117,8 @@ function* compare(pair: FilePair): Generator<undefined, PairSection[]> {
     for (let at = region.start; at <= region.end; at++) {
       if (++steps % STEP === 0) yield;
       const [insertsA, insertsB] = [a.inserted.get(at) ?? [], b.inserted.get(at) ?? []];
-      yield* alignInserts(insertsA, insertsB, at + shiftA, at + shiftB, rows);
+      // At most lines nothing is put in, and to align nothing takes its time as well.
+      if (insertsA.length + insertsB.length > 0) yield* alignInserts(insertsA, insertsB, at + shiftA, at + shiftB, rows);
       shiftA += insertsA.length;
       shiftB += insertsB.length;
       // What is put in behind the last line belongs to the region, the line itself does not.
