@@ -71,4 +71,5 @@ def test_bad_input_is_one_line() -> None:
     assert output == ""
     assert "Traceback" not in errors
     last = errors.strip().splitlines()[-1]
-    assert last.startswith("Error: FunctionError: api_key: there is none; give --api-key=env://")
+    told = "Error: FunctionError: api_key: there is none; give --api-key=env://"
+    assert last.startswith(told), errors
