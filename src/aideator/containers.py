@@ -48,17 +48,20 @@ else echo "has no git, and no apt-get, apk or dnf to install it with" >&2; exit 
 fi
 """
 
+# Official images of Python have no bytecode of the standard library; without it a start is slower.
+_LIBRARY = """
+library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') &&
+python3 -m compileall -qq -j 0 --invalidation-mode unchecked-hash -x site-packages "$library"
+true
+"""
+
 # The hashes are those of the lock file. Bytecode is made here, once: without it, every start
-# of every agent compiles its packages anew, and what official images of Python have none of: the
-# standard library.
+# of every agent compiles its packages anew.
 _INSTALL = f"""
 export PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 python3 -m pip install --quiet --require-hashes --no-deps --no-compile \\
     --target {PACKAGES} --requirement {REQUIREMENTS} &&
-python3 -m compileall -q --invalidation-mode unchecked-hash {PACKAGES} || exit
-library=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
-python3 -m compileall -qq -j 0 --invalidation-mode unchecked-hash -x site-packages "$library"
-true # It is only slower where that fails.
+python3 -m compileall -q --invalidation-mode unchecked-hash {PACKAGES}
 """
 
 # Every file of the tree belongs to the base commit, also one that .gitignore names.
@@ -135,7 +138,7 @@ async def prepared(image: str) -> Container:
     container = await pulled(image, "base_image")
     try:
         await container.with_exec(["sh", "-c", _PROBE]).sync()
-        container = await container.with_exec(["sh", "-c", _GIT]).sync()
+        container = await _compiled(container).with_exec(["sh", "-c", _GIT]).sync()
         return await _installed(container, "requirements.txt").sync()
     except dagger.ExecError as error:
         if error.exit_code == 64:
@@ -159,8 +162,13 @@ def broker_image(image: str, *, clouds: bool) -> Container:
         With the packages by which clouds are asked, too.
     """
     requirements = "broker-clouds-requirements.txt" if clouds else "broker-requirements.txt"
-    installed = _installed(dag.container().from_(image), requirements)
+    installed = _installed(_compiled(dag.container().from_(image)), requirements)
     return on_path(installed.with_directory(PROGRAM, _program(installed, "broker")))
+
+
+def _compiled(container: Container) -> Container:
+    # Straight on the image: agents and the broker have this layer in common.
+    return container.with_exec(["sh", "-c", _LIBRARY])
 
 
 def _installed(container: Container, requirements: str) -> Container:
